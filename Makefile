@@ -1,0 +1,141 @@
+# The project's vocabulary: `make` prints it. People, hooks and CI all use these words.
+# Needs Python >= 3.11, make and PyPI. Your PIP_* settings are respected; no index is named here.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?=
+RUNARGS ?= ml-100k --runs runs --seed 7
+TESTARGS ?=
+UPGRADE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+BUSY := $(VENV)/installing
+
+# An environment that was moved, lost its interpreter or was interrupted while installing is made anew.
+# The stamps go while make reads this, because make looks at a target before it makes what that needs.
+ifneq ($(filter-out help clean distclean,$(MAKECMDGOALS)),)
+ifneq ($(shell test ! -e $(BUSY) && { $(BIN)/python -c '' && cat $(STAMPS)/venv; } 2>/dev/null),$(CURDIR))
+$(shell rm -rf $(STAMPS))
+endif
+endif
+
+.PHONY: help
+help: ## List these words
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} \
+		/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Use it (each sets up what it needs)
+
+.PHONY: run
+run: $(STAMPS)/package ## Real events to a measured, gated bundle (RUNARGS="ml-100k --runs runs --seed 7")
+	$(BIN)/marquee train $(RUNARGS)
+
+.PHONY: setup
+setup: $(STAMPS)/dev ## Make .venv with the locked dependencies and the development tools
+
+## Work on it
+
+.PHONY: test
+test: $(STAMPS)/dev ## Run the tests that need no service, cluster or network (TESTARGS="-k name")
+	@mkdir -p build
+	$(BIN)/python -m pytest -n 2 --junitxml=build/tests.xml $(TESTARGS)
+
+.PHONY: check
+check: $(STAMPS)/dev ## Everything that a tool can judge; changes no file
+	@before="$$(git status --porcelain; git diff | cksum)"; \
+	$(MAKE) --no-print-directory --keep-going lint types imports spelling tree locks || exit 1; \
+	test "$$before" = "$$(git status --porcelain; git diff | cksum)" || \
+		{ echo "a check changed the working tree: see git diff" >&2; exit 1; }
+
+.PHONY: lint
+lint: $(STAMPS)/dev ## Format and lint rules, without changing a file
+	@status=0; \
+	$(BIN)/ruff format --check --quiet --output-format concise . || \
+		{ echo "not formatted: run make format" >&2; status=1; }; \
+	$(BIN)/ruff check --quiet --output-format concise . || status=1; \
+	exit $$status
+
+.PHONY: types
+types: $(STAMPS)/dev ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMPS)/dev ## Who may import whom (docs/architecture.md)
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: spelling
+spelling: $(STAMPS)/dev ## Typing errors in code and prose
+	$(BIN)/codespell
+
+.PHONY: tree
+tree: $(STAMPS)/dev ## No registry host, machine path, pickle or eval in a tracked file
+	$(BIN)/python .ci/check_tree.py
+
+.PHONY: locks
+locks: $(STAMPS)/dev ## The lock files are in step with pyproject.toml
+	$(BIN)/python .ci/locks.py check
+
+.PHONY: format
+format: $(STAMPS)/dev ## Format and mend what can be mended by itself
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(STAMPS)/dev ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1 for newest versions)
+	$(BIN)/python .ci/locks.py compile $(if $(UPGRADE),--upgrade)
+
+.PHONY: bench
+bench: $(STAMPS)/dev ## Measure speed; prints numbers of this machine
+	$(BIN)/python benchmarks/import_time.py
+
+.PHONY: hooks
+hooks: $(STAMPS)/dev ## Run the checks before each git commit
+	$(BIN)/pre-commit install
+
+## Tidy up
+
+.PHONY: clean
+clean: ## Remove what tools leave behind; keeps .venv, data and runs
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## As clean, and remove .venv, too; keeps data and runs
+	rm -rf $(VENV)
+
+# --- setting up: each stamp is written last, so that an interrupted step is repeated ------------------
+
+$(STAMPS)/venv:
+	@python=; for name in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+		if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then python=$$name; break; fi; done; \
+	test -n "$$python" || { echo "error: no Python >= 3.11 with venv found" \
+		"(tried $(or $(PYTHON),python3.13 python3.12 python3.11 python3)): install one or name it," \
+		"make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	echo "making $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV)
+	@mkdir -p $(STAMPS) && printf '%s\n' '$(CURDIR)' > $@
+
+$(STAMPS)/core: requirements/core.txt requirements/build.txt | $(STAMPS)/venv
+	@echo "installing $$(grep -c '^[a-z]' requirements/core.txt) locked packages (requirements/core.txt)"
+	@touch $(BUSY)
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/core.txt
+	@touch $@ && rm -f $(BUSY)
+
+$(STAMPS)/package: pyproject.toml $(STAMPS)/core
+	@echo "installing marquee itself, editable"
+	@touch $(BUSY)
+	@$(PIP) --no-deps --no-index --no-build-isolation --editable .
+	@touch $@ && rm -f $(BUSY)
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/core | $(STAMPS)/package
+	@echo "installing the locked development tools (requirements/dev.txt)"
+	@touch $(BUSY)
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@ && rm -f $(BUSY)

@@ -1,0 +1,53 @@
+"""The errors that the product may raise: what is wrong, the value seen, and the remedy.
+
+A user can cause each of these. The command line prints one line for the error and one for the
+remedy, never a traceback; anything else that escapes is a bug of ours.
+"""
+
+
+class MarqueeError(Exception):
+    """An error that a user can cause and mend.
+
+    Args:
+        problem: what is wrong, naming the field, file or value that was seen.
+        remedy: what to do about it, as an instruction.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ConfigError(MarqueeError):
+    """A configuration key or value that does not exist or does not fit."""
+
+
+class SourceError(MarqueeError):
+    """A source file that can't be read as its mapping says: missing, empty, binary, torn."""
+
+
+class ContractError(MarqueeError):
+    """Data that breaks the contract as a whole: a missing column, too many bad rows."""
+
+
+class DatasetUnavailableError(MarqueeError):
+    """A named data set that none of its sources could deliver."""
+
+
+class WarehouseError(MarqueeError):
+    """A warehouse that is missing, locked by another writer, or not what its manifest says."""
+
+
+class NotEnoughDataError(MarqueeError):
+    """Too few events, users or items for what was asked."""
+
+
+class BundleError(MarqueeError):
+    """A bundle that is missing, torn, tampered with, or of another schema version."""
+
+
+class RequestError(MarqueeError):
+    """A recommendation request whose field is out of its allowed range."""

@@ -1,0 +1,82 @@
+"""The Makefile is the one vocabulary: it explains itself, and hooks and CI use its words only."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^\.PHONY: ([a-z-]+)$", text, re.MULTILINE))
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # A make that runs the tests would hand its own flags down to this one.
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],  # noqa: S607  # make, wherever it is
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def workflow_commands() -> list[str]:
+    workflows = (ROOT / ".github" / "workflows").glob("*.yml")
+    contents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in workflows]
+    steps = [step for content in contents for job in content["jobs"].values() for step in job["steps"]]
+    return [step["run"] for step in steps if "run" in step]
+
+
+def hook_commands() -> list[str]:
+    content = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    return [hook["entry"] for repo in content["repos"] for hook in repo["hooks"]]
+
+
+def test_make_without_target_explains_each_target():
+    result = make()
+
+    assert result.returncode == 0
+    assert set(re.findall(r"^  make ([a-z-]+) +\S", result.stdout, re.MULTILINE)) == targets()
+
+
+@pytest.mark.parametrize("word", ["setup", "run", "test", "check", "format", "lock", "bench", "clean"])
+def test_make_knows_the_promised_word(word: str):
+    assert word in targets()
+
+
+@pytest.mark.parametrize("command", [*workflow_commands(), *hook_commands()])
+def test_workflow_and_hook_commands_call_a_make_target(command: str):
+    if command == "git diff --exit-code":
+        return
+    words = command.split()
+
+    assert words[0] == "make"
+    assert words[1] in targets()
+
+
+def test_workflow_actions_are_pinned_to_a_commit():
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")
+    )
+    uses = re.findall(r"uses: (\S+)(.*)", text)
+
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r"  # v\d+\.\d+\.\d+", comment)
+
+
+def test_hooks_fetch_nothing_from_elsewhere():
+    content = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+
+    assert {repo["repo"] for repo in content["repos"]} == {"local"}
+    assert {hook["language"] for repo in content["repos"] for hook in repo["hooks"]} == {"system"}
