@@ -1,0 +1,1 @@
+"""Events and tables: contract, readers, data-set catalogue, warehouse, snapshots, time splits."""

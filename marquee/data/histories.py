@@ -1,0 +1,157 @@
+"""What a model is asked with: a user, a moment, and the user's events up to that moment.
+
+Training, offline evaluation and serving all build `Queries`; nothing downstream can tell them
+apart, which is what keeps the three alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marquee.data.interactions import Interactions, Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Events of many users as one ragged table: row `i` is `offsets[i]:offsets[i + 1]`.
+
+    Within a row the oldest event comes first. Events of one timestamp are peers: `events_since`
+    gives them the same age, so their storage order carries no information.
+    """
+
+    offsets: NDArray[np.int64]
+    item_index: NDArray[np.int32]
+    timestamp_us: NDArray[np.int64]
+    value: NDArray[np.float32]
+
+    @classmethod
+    def of_rows(cls, interactions: Interactions, rows: Sequence[NDArray[np.integer]]) -> Self:
+        """Gather one history per entry of `rows`, each the positions of its events."""
+        empty = np.empty(0, np.int64)
+        flat = np.concatenate([empty, *rows]).astype(np.int64)
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        return cls(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            item_index=interactions.item_index[flat],
+            timestamp_us=interactions.timestamp_us[flat],
+            value=interactions.value[flat],
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Events per history, `(n_queries,) int64`."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def row(self) -> NDArray[np.int64]:
+        """The history that each event belongs to, `(n_events,) int64`."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def last_us(self) -> NDArray[np.int64]:
+        """Time of each history's last event, `(n_queries,) int64`; 0 where it has none."""
+        last = np.zeros(len(self), np.int64)
+        filled = self.lengths > 0
+        last[filled] = self.timestamp_us[self.offsets[1:][filled] - 1]
+        return last
+
+    @cached_property
+    def events_since(self) -> NDArray[np.int64]:
+        """How many later events each event's history holds, `(n_events,) int64`.
+
+        Zero for the last event and for all that share its timestamp.
+        """
+        # A group is a run of events of one history and one timestamp; ages count from its end.
+        if not len(self.row):
+            return np.empty(0, np.int64)
+        starts_group = np.ones(len(self.row), bool)
+        starts_group[1:] = (np.diff(self.row) != 0) | (np.diff(self.timestamp_us) != 0)
+        group = np.cumsum(starts_group) - 1
+        group_end = np.append(np.flatnonzero(starts_group)[1:], len(self.row))
+        return np.asarray(self.offsets[1:][self.row] - group_end[group], np.int64)
+
+    def recency_weights(self, half_life_events: float | None) -> NDArray[np.float32]:
+        """Weight of each event, `(n_events,) float32`: 0.5 ** (events since ÷ half-life).
+
+        All ones where the half-life is None.
+        """
+        if half_life_events is None:
+            return np.ones(len(self.row), np.float32)
+        return np.power(0.5, self.events_since / half_life_events).astype(np.float32)
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """The histories at `rows`, in that order."""
+        parts = [np.arange(self.offsets[row], self.offsets[row + 1]) for row in rows]
+        flat = np.concatenate([np.empty(0, np.int64), *parts])
+        lengths = self.lengths[rows]
+        return type(self)(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            item_index=self.item_index[flat],
+            timestamp_us=self.timestamp_us[flat],
+            value=self.value[flat],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Requests: who asks, when, and after which events.
+
+    `user_index` is `UNKNOWN_INDEX` for a user whom the training data does not hold; `time_us` is
+    the moment of the request in UTC microseconds, never before the last event of its history.
+    """
+
+    user_index: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    histories: Histories
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+    @classmethod
+    def one(
+        cls,
+        user_index: int,
+        item_index: NDArray[np.integer],
+        *,
+        timestamp_us: NDArray[np.integer],
+        time_us: int,
+        value: NDArray[np.floating] | None = None,
+    ) -> Self:
+        """A single request; events may come in any order, unknown items and later events are left out."""
+        known = (np.asarray(item_index) >= 0) & (np.asarray(timestamp_us) <= time_us)
+        rows = np.flatnonzero(known)
+        rows = rows[np.argsort(np.asarray(timestamp_us)[rows], kind="stable")]
+        values = np.full(len(known), np.nan) if value is None else value
+        histories = Histories(
+            offsets=np.array([0, len(rows)], np.int64),
+            item_index=np.asarray(item_index)[rows].astype(np.int32),
+            timestamp_us=np.asarray(timestamp_us)[rows].astype(np.int64),
+            value=np.asarray(values)[rows].astype(np.float32),
+        )
+        return cls(np.array([user_index], np.int32), np.array([time_us], np.int64), histories)
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """The queries at `rows`, in that order."""
+        return type(self)(self.user_index[rows], self.time_us[rows], self.histories.take(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledQueries:
+    """Queries with the items that each user went on to consume (unique, new to the user)."""
+
+    queries: Queries
+    targets: Ragged
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """The labelled queries at `rows`, in that order."""
+        return type(self)(self.queries.take(rows), Ragged.of([self.targets[row] for row in rows]))

@@ -1,0 +1,1 @@
+"""Arithmetic on state: pure, vectorised functions that offline and online calls share."""
