@@ -1,0 +1,1 @@
+"""First stage: routes that each propose items from a user's history at request time."""

@@ -1,0 +1,125 @@
+"""Implicit ALS: latent item factors, asked by solving for the user at request time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import threadpool_limits
+
+from marquee.candidates.matrix import user_item_matrix
+from marquee.candidates.route import Arrays
+from marquee.data.histories import Histories
+from marquee.data.interactions import Interactions
+
+
+class AlsConfig(BaseModel):
+    """Knobs of implicit ALS."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factors: int = Field(default=48, ge=1)
+    """Length of the latent vectors."""
+    regularization: float = Field(default=0.1, gt=0)
+    """Weight of the squared norm of the factors."""
+    confidence: float = Field(default=5.0, gt=0)
+    """How much more a chosen item counts than one that was not (α of the paper)."""
+    iterations: int = Field(default=10, ge=1)
+    """Alternations of the training."""
+    half_life_events: float | None = Field(default=10.0, gt=0)
+    """An event of the asking history counts half after this many later ones; None: all alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitAls:
+    """Scores by the dot product of item factors with a user vector solved from the history.
+
+    Source: Hu, Koren, Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets",
+    eq. 4: x = (YᵀY + Yᵀ(C - I)Y + λI)⁻¹ YᵀCp, with confidence C = 1 + α for chosen items. At
+    request time an event counts as its recency weight of one event, which is ours.
+    """
+
+    name: ClassVar[str] = "als"
+    item_factors: NDArray[np.float32]  # (n_items, n_factors)
+    known: NDArray[np.bool_]  # (n_items,) items with at least one event
+    regularization: float
+    confidence: float
+    half_life_events: float | None
+
+    @classmethod
+    def fit(cls, interactions: Interactions, config: AlsConfig, *, seed: int) -> Self:
+        """Alternate least squares over the users × items matrix."""
+        # Heavy: paid only where a model is trained.
+        from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
+
+        matrix = user_item_matrix(interactions)
+        # implicit threads by itself and two pools fight; it warns of that when it is constructed.
+        with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(
+                factors=config.factors,
+                regularization=config.regularization,
+                iterations=config.iterations,
+                random_state=seed,
+            )
+            confidence = sp.csr_matrix(matrix * (1 + config.confidence))  # it knows no csr_array
+            model.fit(confidence, show_progress=False)
+        return cls(
+            item_factors=np.asarray(model.item_factors, np.float32),
+            known=np.diff(matrix.tocsc().indptr) > 0,
+            regularization=config.regularization,
+            confidence=config.confidence,
+            half_life_events=config.half_life_events,
+        )
+
+    def fold_in(self, histories: Histories) -> NDArray[np.float32]:
+        """User vectors `(n_queries, n_factors) float32`; zero for an empty history."""
+        n_factors = self.item_factors.shape[1]
+        factors = self.item_factors.astype(np.float64)
+        shared = factors.T @ factors + self.regularization * np.eye(n_factors)
+        left = np.empty((len(histories), n_factors, n_factors))
+        right = np.empty((len(histories), n_factors))
+        weight = histories.recency_weights(self.half_life_events).astype(np.float64)
+        for query in range(len(histories)):
+            span = slice(histories.offsets[query], histories.offsets[query + 1])
+            chosen = factors[histories.item_index[span]]
+            left[query] = shared + (chosen * (self.confidence * weight[span, np.newaxis])).T @ chosen
+            right[query] = ((1 + self.confidence) * weight[span]) @ chosen
+        return np.linalg.solve(left, right[:, :, np.newaxis])[:, :, 0].astype(np.float32)
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Dot products with all item factors; items without events are `-inf`."""
+        scores = self.fold_in(histories) @ self.item_factors.T
+        scores[:, ~self.known] = -np.inf
+        return scores
+
+    def similar(self, item_index: int) -> NDArray[np.float32]:
+        """Cosine of item factors; `-inf` for the item itself and to or from an item without events."""
+        if not self.known[item_index]:
+            return np.full(len(self.known), -np.inf, np.float32)
+        norms = np.linalg.norm(self.item_factors, axis=1)
+        products = self.item_factors @ self.item_factors[item_index]
+        scores = products / np.maximum(norms * norms[item_index], np.finfo(np.float32).tiny)
+        scores[~self.known] = -np.inf
+        scores[item_index] = -np.inf
+        return np.asarray(scores, np.float32)
+
+    def arrays(self) -> Arrays:
+        """The fitted state; a half-life of NaN stands for none."""
+        half_life = np.nan if self.half_life_events is None else self.half_life_events
+        knobs = np.array([self.regularization, self.confidence, half_life], np.float64)
+        return {"item_factors": self.item_factors, "known": self.known, "knobs": knobs}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Rebuild from the fitted state."""
+        regularization, confidence, half_life = (float(knob) for knob in arrays["knobs"])
+        return cls(
+            item_factors=np.asarray(arrays["item_factors"], np.float32),
+            known=np.asarray(arrays["known"], np.bool_),
+            regularization=regularization,
+            confidence=confidence,
+            half_life_events=None if np.isnan(half_life) else half_life,
+        )

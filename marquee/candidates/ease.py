@@ -1,0 +1,121 @@
+"""EASE: a linear item-item model in closed form, asked with a recency-weighted history."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.linalg import lapack
+
+from marquee.candidates.matrix import history_matrix, user_item_matrix
+from marquee.candidates.route import Arrays
+from marquee.data.histories import Histories
+from marquee.data.interactions import Interactions
+from marquee.errors import ConfigError
+
+
+class EaseConfig(BaseModel):
+    """Knobs of EASE."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    regularization: float = Field(default=400.0, gt=0)
+    """λ of the paper: weight of the squared norm of the item-item matrix."""
+    half_life_events: float | None = Field(default=10.0, gt=0)
+    """An event counts half after this many later ones; None weighs the whole history alike."""
+    max_items: int = Field(default=10_000, ge=1)
+    """Only this many most chosen items take part: memory is 12 bytes × items², time items³."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ease:
+    """Scores a history by `history @ weights` over the modelled items.
+
+    Source: Steck (2019), "Embarrassingly Shallow Autoencoders for Sparse Data", eq. 8:
+    P = (XᵀX + λI)⁻¹, B = -P ÷ diag(P), diag(B) = 0. The recency weights of the history are ours.
+    """
+
+    name: ClassVar[str] = "ease"
+    modelled: NDArray[np.int32]  # (n_modelled,) item indexes, ascending
+    weights: NDArray[np.float32]  # (n_modelled, n_modelled), from history item to scored item
+    n_items: int
+    half_life_events: float | None
+
+    @classmethod
+    def fit(cls, interactions: Interactions, config: EaseConfig) -> Self:
+        """Solve for the item-item weights of the most chosen items.
+
+        Raises:
+            ConfigError: the regularization is so small that there is no solution.
+        """
+        matrix = user_item_matrix(interactions)
+        counts = np.asarray(matrix.sum(axis=0)).ravel()
+        chosen = np.argsort(-counts, kind="stable")[: config.max_items]
+        modelled = np.sort(chosen[counts[chosen] > 0]).astype(np.int32)
+        matrix = matrix[:, modelled]
+        gram = (matrix.T @ matrix).toarray().astype(np.float64)
+        gram[np.diag_indices_from(gram)] += config.regularization
+        weights = _solve(gram)
+        return cls(modelled, weights, len(interactions.items), config.half_life_events)
+
+    def with_half_life(self, half_life_events: float | None) -> Self:
+        """The same weights asked with another memory."""
+        return replace(self, half_life_events=half_life_events)
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Recency-weighted history times weights; items that are not modelled are `-inf`."""
+        history = history_matrix(histories, self.n_items, half_life_events=self.half_life_events)
+        scores = np.full((len(histories), self.n_items), -np.inf, np.float32)
+        scores[:, self.modelled] = history[:, self.modelled] @ self.weights
+        return scores
+
+    def similar(self, item_index: int) -> NDArray[np.float32]:
+        """The weights from one item; `-inf` for itself and for items that are not modelled."""
+        scores = np.full(self.n_items, -np.inf, np.float32)
+        position = np.searchsorted(self.modelled, item_index)
+        if position < len(self.modelled) and self.modelled[position] == item_index:
+            scores[self.modelled] = self.weights[position]
+            scores[item_index] = -np.inf
+        return scores
+
+    def arrays(self) -> Arrays:
+        """The fitted state; a half-life of NaN stands for none."""
+        half_life = np.nan if self.half_life_events is None else self.half_life_events
+        return {
+            "modelled": self.modelled,
+            "weights": self.weights,
+            "n_items": np.array(self.n_items, np.int64),
+            "half_life_events": np.array(half_life, np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Rebuild from the fitted state."""
+        half_life = float(arrays["half_life_events"])
+        return cls(
+            modelled=np.asarray(arrays["modelled"], np.int32),
+            weights=np.asarray(arrays["weights"], np.float32),
+            n_items=int(arrays["n_items"]),
+            half_life_events=None if np.isnan(half_life) else half_life,
+        )
+
+
+def _solve(gram: NDArray[np.float64]) -> NDArray[np.float32]:
+    """-P ÷ diag(P) with a zero diagonal, P the inverse of a positive definite matrix (overwritten)."""
+    # Cholesky and its inverse take a third of the work of a general inverse, in place.
+    factor, refused = lapack.dpotrf(gram.T, lower=True, overwrite_a=True)
+    if refused:
+        raise ConfigError(
+            "routes.ease.regularization is too small for this data: the item-item matrix has no inverse.",
+            remedy="Raise it; 100 to 1000 is usual.",
+        )
+    inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    diagonal = np.diag(inverse).copy()
+    # dpotri fills the lower triangle only.
+    weights = inverse.astype(np.float32)
+    weights = np.tril(weights, -1)
+    weights += weights.T
+    weights /= -diagonal[np.newaxis, :].astype(np.float32)
+    return np.asarray(weights, np.float32)

@@ -1,0 +1,46 @@
+"""What a first-stage route is: fitted once, then asked with histories.
+
+A route holds nothing per user: it scores from the history that comes with the request (fold-in), so
+that no user state goes stale and a new user is personal after one click. Adding a route is one new
+file and one line in `marquee.candidates.routes`.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marquee.data.histories import Histories
+
+Arrays = dict[str, NDArray[np.generic]]
+"""A route's fitted state by name, as the bundle stores it."""
+
+
+@runtime_checkable
+class Route(Protocol):
+    """A fitted first-stage model."""
+
+    name: ClassVar[str]
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Score all items, `(n_queries, n_items) float32`, higher is better.
+
+        An item that the route knows nothing of scores `-inf`; a query that it knows nothing of scores
+        0 for all others, and the union then takes no proposal from it. Items of the history are scored like
+        any other: leaving them out is the caller's.
+        """
+        ...
+
+    def similar(self, item_index: int) -> NDArray[np.float32]:
+        """Score all items by likeness to one, `(n_items,) float32`, `-inf` where unknown and for itself."""
+        ...
+
+    def arrays(self) -> Arrays:
+        """The fitted state; `from_arrays` of it is an equal route."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Rebuild a route from its fitted state."""
+        ...

@@ -1,0 +1,1 @@
+"""What may be shown to whom: seen items, exclusions, maturity limits. Fails closed."""

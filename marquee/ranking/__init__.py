@@ -1,0 +1,1 @@
+"""Second stage: a learned ranker over the candidates, its training set and its tuning."""

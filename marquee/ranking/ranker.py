@@ -1,0 +1,41 @@
+"""What a ranker is: fitted on grouped rows, then asked to score rows."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Rows of (query, candidate) pairs, grouped by query."""
+
+    features: NDArray[np.float32]  # (n_rows, n_features)
+    labels: NDArray[np.int8]  # (n_rows,) 1 where the user went on to consume the item
+    group_sizes: NDArray[np.int32]  # (n_queries,) rows of each query, in order
+    feature_names: tuple[str, ...]
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """A fitted second-stage model."""
+
+    name: ClassVar[str]
+
+    def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Score rows `(n_rows, n_features)` to `(n_rows,)`; higher is better within one query."""
+        ...
+
+    def to_text(self) -> str:
+        """The model in its library's own text format; `from_text` of it scores alike."""
+        ...
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Rebuild a ranker from its text."""
+        ...
+
+    def importance(self) -> dict[str, float]:
+        """Total gain per feature name."""
+        ...

@@ -1,0 +1,105 @@
+"""The ranker's training rows: what the first stage proposed, labelled by what was then consumed.
+
+Negatives are candidates of the serving generator that the user passed over, never random items:
+a ranker that has only learned to tell movies from noise is useless on a list of good candidates.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from marquee.data.histories import LabelledQueries, Queries
+from marquee.errors import NotEnoughDataError
+from marquee.ranking.ranker import TrainingSet
+
+
+class TrainingSetConfig(BaseModel):
+    """Which past moments the ranker learns from.
+
+    The windows end at the cut and follow one another backwards in time. For each, the first stage
+    is fitted on everything before the window, so that the ranker sees the candidates and scores
+    that it would have been given then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    windows: int = Field(default=5, ge=1)
+    """How many windows at most; fewer are used once there are `max_queries`."""
+    window_share: float = Field(default=0.125, gt=0, lt=1)
+    """Share of the training events in one window."""
+    history_shares: tuple[float, ...] = (0.25, 0.5, 0.75)
+    """Cut-points per user: the share of the window's events that joins the history."""
+    min_events: int = Field(default=6, ge=2)
+    """A user makes queries from a window only with at least this many events in it."""
+    max_queries: int = Field(default=4_000, ge=1)
+    """Queries in all; more are sampled down."""
+
+
+class Proposals(Protocol):
+    """Candidates of a block of queries: query `i` owns rows `offsets[i]:offsets[i + 1]`."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """`(n_queries + 1,)`."""
+        ...
+
+    @property
+    def item_index(self) -> NDArray[np.int32]:
+        """`(n_rows,)`."""
+        ...
+
+
+Propose = Callable[[Queries], tuple[Proposals, NDArray[np.float32]]]
+"""The first stage and the features of one block of queries."""
+
+
+def label_block(
+    labelled: LabelledQueries, propose: Propose, *, feature_names: tuple[str, ...], rng: np.random.Generator
+) -> TrainingSet:
+    """Training rows of one block of queries; queries of which no target was proposed teach nothing.
+
+    Rows are shuffled within their query, since LambdaRank breaks equal scores by position and the
+    candidates' order by item index would otherwise teach that low ids are good.
+    """
+    proposals, features = propose(labelled.queries)
+    sizes = np.diff(proposals.offsets)
+    query = np.repeat(np.arange(len(labelled)), sizes)
+    labels = _is_target(query, proposals.item_index, labelled)
+    hits = np.bincount(query, labels, minlength=len(labelled))
+    kept = np.flatnonzero((hits > 0)[query])
+    order = kept[np.lexsort((rng.random(len(kept)), query[kept]))]
+    group_sizes = sizes[hits > 0].astype(np.int32)
+    return TrainingSet(features[order], labels[order], group_sizes, feature_names)
+
+
+def _is_target(
+    query: NDArray[np.int64], item_index: NDArray[np.int32], labelled: LabelledQueries
+) -> NDArray[np.int8]:
+    """1 where the pair's item is among its query's targets, `(n_rows,) int8`."""
+    targets = labelled.targets
+    width = 1 + max(int(item_index.max(initial=0)), int(targets.values.max(initial=0)))
+    wanted = targets.row_of_value * width + targets.values
+    return np.isin(query * width + item_index, wanted).astype(np.int8)
+
+
+def join_blocks(blocks: Sequence[TrainingSet]) -> TrainingSet:
+    """One training set of several.
+
+    Raises:
+        NotEnoughDataError: if they hold no row.
+    """
+    filled = [block for block in blocks if len(block.labels)]
+    if not filled:
+        raise NotEnoughDataError(
+            "no past query has a candidate that was then consumed, so that the ranker has nothing to learn.",
+            remedy="Bring more events, or raise union.depth or lower training_set.min_events.",
+        )
+    return TrainingSet(
+        features=np.concatenate([block.features for block in filled]),
+        labels=np.concatenate([block.labels for block in filled]),
+        group_sizes=np.concatenate([block.group_sizes for block in filled]),
+        feature_names=filled[0].feature_names,
+    )
