@@ -1,0 +1,52 @@
+"""`marquee evaluate`: measure a bundle again, by the very path that serves it."""
+
+from pathlib import Path
+
+from marquee.assessment import measure_bundle
+from marquee.cli.progress import RichObserver
+from marquee.cli.render import OUT, facts, print_json
+from marquee.cli.train import load_config, metrics_table, verdict_lines
+from marquee.config import Settings, TrainingConfig
+from marquee.data.datasets.prepare import load_dataset
+from marquee.data.warehouse import Warehouse
+from marquee.packing import Model
+from marquee.run_folder import EVALUATED, find_bundle
+from marquee.training import StageClock
+
+
+def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | None, as_json: bool) -> None:
+    """Measure the latest run's evaluated model, or the bundle that is given."""
+    settings = Settings.from_environment()
+    path = find_bundle(runs or settings.runs, bundle, kind=EVALUATED)
+    with RichObserver() as observer:
+        clock = StageClock(observer)
+        with clock.stage("read bundle"):
+            model = Model.read(path)
+        content = model.manifest.content
+        settings_of_run = (
+            load_config(config)
+            if config
+            else TrainingConfig.from_values(content["config"], where=f"{path / 'manifest.json'}")
+        )
+        with clock.stage("load events"):
+            warehouse = Warehouse(settings.warehouse(content["dataset"]))
+            dataset = load_dataset(content["dataset"], warehouse, warehouse.snapshot())
+        with clock.stage("evaluate") as report:
+            measured = measure_bundle(
+                model.recommender,
+                dataset,
+                settings_of_run,
+                learned_until_us=content["learned_until_us"],
+                on_progress=report,
+            )
+    if as_json:
+        print_json({"bundle_id": model.manifest.bundle_id, "dataset": dataset.name, **measured.to_dict()})
+        return
+    OUT.print(
+        facts("Bundle", {"path": path, "id": model.manifest.bundle_id, "data": dataset.snapshot_id[:16]})
+    )
+    OUT.print()
+    OUT.print(metrics_table(measured))
+    OUT.print()
+    for line in verdict_lines(measured):
+        OUT.print(line, soft_wrap=True)

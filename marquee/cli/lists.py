@@ -1,0 +1,33 @@
+"""Lists of movies as tables and as JSON."""
+
+from typing import Any
+
+import polars as pl
+from rich.markup import escape
+from rich.table import Table
+
+from marquee import schema
+from marquee.cli.render import table
+
+SHOWN_GENRES = 3
+
+
+def list_table(title: str, items: pl.DataFrame) -> Table:
+    """A list with rank, title, year, genres, id and score."""
+    made = table(escape(title), ["", "title", "genres", "id", "score"], left=4)
+    made.columns[0].justify = "right"
+    for rank, row in enumerate(items.iter_rows(named=True), start=1):
+        year = f" ({row[schema.YEAR]})" if row[schema.YEAR] is not None else ""
+        made.add_row(
+            str(rank),
+            escape(f"{row[schema.TITLE] or 'item ' + row[schema.ITEM_ID]}{year}"),
+            escape(", ".join((row[schema.GENRES] or ())[:SHOWN_GENRES])),
+            escape(row[schema.ITEM_ID]),
+            f"{row['score']:.3f}",
+        )
+    return made
+
+
+def list_json(items: pl.DataFrame) -> list[dict[str, Any]]:
+    """The same list as plain values."""
+    return [{"rank": rank, **row} for rank, row in enumerate(items.iter_rows(named=True), start=1)]

@@ -1,0 +1,224 @@
+"""`marquee train`: run, then show the metrics, the verdict and three people's lists."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import typer
+import yaml
+from numpy.typing import NDArray
+from rich.markup import escape
+from rich.table import Table
+
+from marquee import schema
+from marquee.assessment import HEADLINE, TWO_STAGE, Assessment
+from marquee.cli.lists import list_table
+from marquee.cli.progress import RichObserver
+from marquee.cli.render import OUT, facts, print_json, table
+from marquee.config import Settings, TrainingConfig
+from marquee.data.histories import Queries
+from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.packing import displayed
+from marquee.recommend import Recommender
+from marquee.run import RunSummary, run_training
+
+SHOWN = ("ndcg@10", "ndcg@1", "precision@12", "recall@10", "mrr@10", "coverage@10")
+"""Metrics of the table; all of them are in metrics.json."""
+EXAMPLE_LENGTH = 8
+
+
+def show_configuration(path: Path | None, *, seed: int | None, as_json: bool) -> None:
+    """Print the complete configuration that a run would use."""
+    values = load_config(path, seed).model_dump(mode="json")
+    if as_json:
+        print_json(values)
+    else:
+        OUT.print(yaml.safe_dump(values, sort_keys=False), end="", markup=False)
+
+
+def load_config(path: Path | None, seed: int | None = None) -> TrainingConfig:
+    """The configuration of a file, or the default one, with another seed where one is given."""
+    config = TrainingConfig.from_file(path) if path else TrainingConfig()
+    return (
+        config
+        if seed is None
+        else TrainingConfig.from_values({**config.model_dump(), "seed": seed}, where="--seed")
+    )
+
+
+def train_and_show(
+    name: str, config: Path | None, *, source: str | None, seed: int | None, runs: Path | None, as_json: bool
+) -> None:
+    """Run and report; exit with 1 where the gate refuses the challenger."""
+    settings = Settings.from_environment()
+    if runs is not None:
+        settings = settings.model_copy(update={"runs": runs})
+    training_config = load_config(config, seed)
+    with RichObserver() as observer:
+        summary = run_training(
+            name, training_config, settings, now=datetime.now(UTC), observer=observer, source=source
+        )
+    if as_json:
+        print_json({**summary.metrics, "bundle_id": summary.bundle_id, "run": str(summary.folder)})
+    else:
+        show_summary(summary, settings)
+    if not summary.result.assessment.gate.passed:
+        raise typer.Exit(1)
+
+
+def show_summary(summary: RunSummary, settings: Settings) -> None:
+    """Print what a run found, for people."""
+    OUT.print()
+    OUT.print(facts("Data", _data_facts(summary)))
+    OUT.print()
+    OUT.print(metrics_table(summary.result.assessment))
+    OUT.print()
+    for line in verdict_lines(summary.result.assessment):
+        OUT.print(line, soft_wrap=True)
+    for title, example in example_lists(summary):
+        OUT.print()
+        OUT.print(list_table(title, example))
+    OUT.print()
+    OUT.print(facts("Run", _run_facts(summary)))
+    OUT.print()
+    runs = "" if settings.runs == Path("runs") else f" --runs {settings.runs}"
+    OUT.print("[bold]Next[/]")
+    for command, purpose in (
+        (f"marquee recommend --user {_example_user(summary)}{runs}", "a list for somebody"),
+        (f"marquee similar {_popular_item(summary)}{runs}", "items like one"),
+        (f"marquee bundle inspect{runs}", "what was learned, and from what"),
+        (f"marquee evaluate{runs}", "measure the run's model again"),
+    ):
+        OUT.print(f"  .venv/bin/{command:<40} [dim]# {purpose}[/]", soft_wrap=True)
+
+
+def metrics_table(assessment: Assessment) -> Table:
+    """Every model's metrics, the best of each column in bold; lift is the two-stage's over the row."""
+    evaluation = assessment.evaluation
+    labels = [label for label in SHOWN if label in evaluation.means[TWO_STAGE]]
+    made = table(
+        f"Metrics over {evaluation.n_queries} users", ["model", *labels, f"two-stage lift on {HEADLINE}"]
+    )
+    best = {label: max(means[label] for means in evaluation.means.values()) for label in labels}
+    order = sorted(evaluation.means, key=lambda model: evaluation.means[model][HEADLINE], reverse=True)
+    for model in order:
+        means = evaluation.means[model]
+        cells = [
+            f"[bold]{means[label]:.4f}[/]" if means[label] == best[label] else f"{means[label]:.4f}"
+            for label in labels
+        ]
+        made.add_row(model, *cells, _lift(assessment, model))
+    return made
+
+
+def _lift(assessment: Assessment, reference: str) -> str:
+    found = assessment.evaluation.comparisons.get(TWO_STAGE, {}).get(reference, {}).get(HEADLINE)
+    if found is None:
+        return ""
+    lift = found.lift
+    return f"{lift.estimate:+.1%} [{lift.low:+.1%}, {lift.high:+.1%}]".replace("[", r"\[")
+
+
+def verdict_lines(assessment: Assessment) -> list[str]:
+    """The gate's verdict and its grounds, and the ceiling that the first stage sets."""
+    gate = assessment.gate
+    lines = [
+        "[bold green]Gate: passed[/]" if gate.passed else "[bold red]Gate: refused[/]",
+        *(
+            f"  {'[green]✓[/]' if check.passed else '[red]✗[/]'} {escape(check.reason)}"
+            for check in gate.checks
+        ),
+        *(f"  [dim]{escape(note)}[/]" for note in gate.notes if "no guardrail" not in note),
+    ]
+    recalls = ", ".join(f"{name} {value:.3f}" for name, value in assessment.recall_ceiling.items())
+    return [*lines, f"[dim]Recall of the candidates, which no ranker can exceed: {recalls}[/]"]
+
+
+def _data_facts(summary: RunSummary) -> dict[str, object]:
+    prepared, events = summary.prepared, summary.dataset.interactions
+    shown: dict[str, object] = {
+        "data set": f"{prepared.name} ({prepared.source})",
+        "events": f"{len(events):,} of {len(events.users):,} users and {len(events.items):,} items",
+        "snapshot": prepared.snapshot.id[:16],
+    }
+    if (report := prepared.ingest) is not None and report.files:
+        shown["ingest"] = (
+            f"{report.read:,} read = {report.new:,} new + {report.duplicate:,} duplicate"
+            f" + {report.quarantined:,} quarantined"
+        )
+    shown.update({f"note {number}": note for number, note in enumerate(prepared.notes, start=1)})
+    return shown
+
+
+def _run_facts(summary: RunSummary) -> dict[str, object]:
+    seconds = summary.metrics["seconds"]
+    return {
+        "bundle": f"{summary.folder / 'bundle'}  (id {summary.bundle_id})",
+        "metrics": summary.folder / "metrics.json",
+        "took": f"{sum(seconds.values()):.0f} s, at most {summary.metrics['peak_rss_mb']:,.0f} MB of memory",
+    }
+
+
+def example_lists(summary: RunSummary) -> list[tuple[str, pl.DataFrame]]:
+    """Lists for a known user, for a new one with three clicks and for one without history."""
+    recommender, result = summary.result.recommender, summary.result
+    movies = summary.dataset.movies
+    now_us = recommender.catalogue.statistics.as_of_us
+    known = _known_query(summary)
+    clicks = _three_clicks(recommender)
+    new = Queries.one(
+        UNKNOWN_INDEX, clicks, timestamp_us=now_us - np.arange(3, 0, -1) * 60_000_000, time_us=now_us
+    )
+    none = Queries.one(
+        UNKNOWN_INDEX, np.empty(0, np.int64), timestamp_us=np.empty(0, np.int64), time_us=now_us
+    )
+    user = _example_user(summary)
+    titles = ", ".join(named(recommender, movies, clicks)[schema.TITLE].fill_null("?"))
+    return [
+        (
+            f"For user {user}, after {known.histories.lengths[0]} events",
+            _list(result.recommender, known, movies),
+        ),
+        (f"For somebody new who clicked {titles}", _list(recommender, new, movies)),
+        ("For somebody without any history", _list(recommender, none, movies)),
+    ]
+
+
+def _known_query(summary: RunSummary) -> Queries:
+    """The last test user's history, as of the request."""
+    return summary.result.split.test.queries.take(np.array([-1]) + len(summary.result.split.test))
+
+
+def _example_user(summary: RunSummary) -> str:
+    index = summary.result.split.test.queries.user_index[-1]
+    return summary.dataset.interactions.users.decode(np.array([index]))[0]
+
+
+def _popular_item(summary: RunSummary) -> str:
+    recommender = summary.result.recommender
+    counts = recommender.catalogue.statistics.column(schema.ITEM_EVENTS_ALL)
+    return recommender.items.decode(np.array([int(np.argmax(counts))]))[0]
+
+
+def _three_clicks(recommender: Recommender) -> NDArray[np.int64]:
+    """The most chosen item and the two most like it."""
+    counts = recommender.catalogue.statistics.column(schema.ITEM_EVENTS_ALL)
+    first = int(np.argmax(counts))
+    others = recommender.similar(first, 2).item_index[0]
+    return np.array([first, *others[others >= 0]], np.int64)
+
+
+def _list(recommender: Recommender, query: Queries, movies: pl.DataFrame | None) -> pl.DataFrame:
+    lists = recommender.recommend(query, EXAMPLE_LENGTH)
+    shown = lists.item_index[0] >= 0
+    return named(recommender, movies, lists.item_index[0][shown]).with_columns(
+        pl.Series("score", lists.score[0][shown])
+    )
+
+
+def named(
+    recommender: Recommender, movies: pl.DataFrame | None, item_index: NDArray[np.integer]
+) -> pl.DataFrame:
+    """Items with what is shown of them, in order."""
+    return displayed(recommender.items, movies)[item_index.astype(np.int64)]

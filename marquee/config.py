@@ -1,0 +1,128 @@
+"""Composes the configs that the rooms own; the one reader of `MARQUEE_*` settings.
+
+A run's values come from a YAML file that holds only what differs from the defaults:
+
+    seed: 11
+    routes:
+      ease: {regularization: 250}
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from marquee.candidates.routes import RoutesConfig
+from marquee.candidates.union import UnionConfig
+from marquee.data.datasets.fetch import DatasetConfig
+from marquee.data.splits import TemporalConfig
+from marquee.errors import ConfigError
+from marquee.evaluation.evaluate import EvaluationConfig
+from marquee.evaluation.gate import GateConfig
+from marquee.ranking.lightgbm import LightGbmConfig
+from marquee.ranking.training_set import TrainingSetConfig
+
+HEADLINE_K: Final = 10
+"""The cut of the one number that a run is known by."""
+
+
+class TrainingConfig(BaseModel):
+    """All knobs of a training run. Equal config, seed and snapshot give an equal bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=7, ge=0, lt=2**31)
+    """Seeds everything that draws: sampling, ALS, trees, bootstrap."""
+    dataset: DatasetConfig = DatasetConfig()
+    """Choices about the data set, such as the size of the synthetic one."""
+    temporal: TemporalConfig = TemporalConfig()
+    """The split that the model is measured on."""
+    routes: RoutesConfig = RoutesConfig()
+    """First stage."""
+    union: UnionConfig = UnionConfig()
+    """How many candidates the first stage hands on."""
+    training_set: TrainingSetConfig = TrainingSetConfig()
+    """What the ranker learns from."""
+    lightgbm: LightGbmConfig = LightGbmConfig()
+    """The ranker."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured."""
+    gate: GateConfig = GateConfig()
+    """What the challenger must show."""
+
+    @model_validator(mode="after")
+    def _measures_what_the_gate_asks(self) -> Self:
+        wanted = {HEADLINE_K, *(cut.k for cut in self.gate.cuts)}
+        if missing := sorted(wanted - set(self.evaluation.ks)):
+            raise ValueError(
+                f"evaluation.ks = {self.evaluation.ks} lacks {missing}, which headline or gate need"
+            )
+        return self
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The knobs that make the model, without those that measure and judge it."""
+        return self.model_dump(mode="json", exclude={"dataset", "temporal", "evaluation", "gate"})
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read the differences from the defaults.
+
+        Raises:
+            ConfigError: the file is missing or no YAML mapping, or a key or value does not fit; the
+                message names file, key and value.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check --config.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is no YAML: {error}.", remedy="Mend the file.") from error
+        return cls.from_values(values or {}, where=str(path))
+
+    @classmethod
+    def from_values(cls, values: Any, *, where: str) -> Self:  # noqa: ANN401 - unchecked until here
+        """Validate plain values; `where` names their origin in errors.
+
+        Raises:
+            ConfigError: a key or value does not fit.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+            raise ConfigError(
+                f"{where}: {key} = {first['input']!r}: {first['msg']}.",
+                remedy="`marquee train --show-config` prints every key with its default.",
+            ) from error
+
+
+class Settings(BaseModel):
+    """Facts of the place where the program runs, from `MARQUEE_*` environment variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Path("data")
+    """MARQUEE_DATA: downloads and warehouses."""
+    runs: Path = Path("runs")
+    """MARQUEE_RUNS: run folders with bundles and metrics."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings; variables that this class does not name are left alone."""
+        environment = os.environ if environment is None else environment
+        wanted = {name: environment.get(f"MARQUEE_{name.upper()}") for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in wanted.items() if value})
+
+    @property
+    def cache(self) -> Path:
+        """Verified downloads."""
+        return self.data / "cache"
+
+    def warehouse(self, dataset: str) -> Path:
+        """The warehouse of one data set."""
+        return self.data / "warehouse" / dataset

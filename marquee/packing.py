@@ -1,0 +1,154 @@
+"""Recommender ⇄ bundle: which part of the model lies under which name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from marquee import schema
+from marquee.bundle import Bundle, Manifest, Parts
+from marquee.candidates.routes import ROUTE_TYPES
+from marquee.candidates.union import UnionConfig
+from marquee.data.interactions import Vocabulary
+from marquee.errors import BundleError
+from marquee.features.cross import Catalogue
+from marquee.features.movie_statistics import MovieStatistics
+from marquee.features.profiles import MovieProfiles, UserProfiles
+from marquee.ranking.lightgbm import LightGbmRanker
+from marquee.recommend import Recommender
+
+DISPLAY_COLUMNS: Final = (schema.ITEM_ID, schema.TITLE, schema.YEAR, schema.GENRES)
+"""What is shown of a movie beside its id."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A recommender as it was read from a bundle, with what is shown of its movies."""
+
+    manifest: Manifest
+    recommender: Recommender
+    movies: pl.DataFrame  # one row per item index, DISPLAY_COLUMNS
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read, verify and unpack a bundle.
+
+        Raises:
+            BundleError: as `Bundle.read`, and for a bundle that lacks a part.
+        """
+        bundle = Bundle.read(path)
+        try:
+            return cls(bundle.manifest, unpack(bundle), bundle.parts.tables["movies"])
+        except (KeyError, ValidationError) as error:
+            raise BundleError(
+                f"{path} lacks or misnames a part of the model: {error}.", remedy="Train again."
+            ) from error
+
+
+def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
+    """Lay a recommender out as the files of a bundle.
+
+    Raises:
+        ValueError: the recommender has no ranker.
+    """
+    if recommender.ranker is None:
+        raise ValueError("a bundle holds both stages, and this recommender has no ranker")
+    catalogue = recommender.catalogue
+    parts = Parts(
+        tables={
+            "users": recommender.users.ids.to_frame(schema.USER_ID),
+            "movies": displayed(recommender.items, movies),
+        },
+        texts={f"ranker/{recommender.ranker.name}": recommender.ranker.to_text()},
+    )
+    for name, route in recommender.routes.items():
+        parts.arrays.update({f"routes/{name}/{key}": array for key, array in route.arrays().items()})
+    parts.arrays.update(
+        {
+            "features/users/age": catalogue.users.age,
+            "features/users/is_male": catalogue.users.is_male,
+            "features/movies/year": catalogue.movies.year,
+            "features/movies/min_age": catalogue.movies.min_age,
+            "features/statistics/matrix": catalogue.statistics.matrix,
+            "features/statistics/as_of_us": np.array(catalogue.statistics.as_of_us, np.int64),
+            **_sparse_arrays("features/movies/genres", catalogue.movies.genres),
+            **_sparse_arrays("features/movies/people", catalogue.movies.people),
+        }
+    )
+    return parts
+
+
+def unpack(bundle: Bundle) -> Recommender:
+    """Rebuild the recommender that `pack` laid out."""
+    parts, content = bundle.parts, bundle.manifest.content
+    statistics = parts.under("features/statistics")
+    movies = parts.under("features/movies")
+    users = parts.under("features/users")
+    recommender = Recommender(
+        items=Vocabulary(parts.tables["movies"][schema.ITEM_ID]),
+        users=Vocabulary(parts.tables["users"][schema.USER_ID]),
+        routes={
+            name: ROUTE_TYPES[name].from_arrays(parts.under(f"routes/{name}")) for name in content["routes"]
+        },
+        catalogue=Catalogue(
+            users=UserProfiles(_float32(users["age"]), _float32(users["is_male"])),
+            movies=MovieProfiles(
+                year=_float32(movies["year"]),
+                min_age=_float32(movies["min_age"]),
+                genres=_sparse("genres", movies),
+                people=_sparse("people", movies),
+            ),
+            statistics=MovieStatistics(_float32(statistics["matrix"]), int(statistics["as_of_us"])),
+        ),
+        union=UnionConfig.model_validate(content["config"]["union"]),
+        ranker=LightGbmRanker.from_text(parts.texts["ranker/lightgbm"]),
+    )
+    _check_feature_order(recommender, content["feature_order"])
+    return recommender
+
+
+def _check_feature_order(recommender: Recommender, trained: list[str]) -> None:
+    """Refuse a model that was trained on other columns than this program assembles."""
+    assembled = list(recommender.feature_names)
+    if trained != assembled:
+        first = next((pair for pair in zip(trained, assembled, strict=False) if pair[0] != pair[1]), None)
+        detail = (
+            f"{first[0]!r} where this program has {first[1]!r}" if first else "another number of features"
+        )
+        raise BundleError(f"the bundle was trained with {detail}.", remedy="Train again with this release.")
+
+
+def displayed(items: Vocabulary, movies: pl.DataFrame | None) -> pl.DataFrame:
+    """What is shown of each item, one row per item index; null where the movies table lacks it."""
+    columns = {name: schema.MOVIES_SCHEMA[name] for name in DISPLAY_COLUMNS}
+    if movies is None:
+        movies = pl.DataFrame(schema=columns)
+    known = movies.select(DISPLAY_COLUMNS).unique(schema.ITEM_ID, keep="first", maintain_order=True)
+    return items.ids.to_frame(schema.ITEM_ID).join(
+        known, on=schema.ITEM_ID, how="left", maintain_order="left"
+    )
+
+
+def _sparse_arrays(name: str, matrix: sp.csr_array) -> dict[str, NDArray[np.generic]]:
+    return {
+        f"{name}_data": matrix.data,
+        f"{name}_indices": matrix.indices,
+        f"{name}_indptr": matrix.indptr,
+        f"{name}_shape": np.array(matrix.shape, np.int64),
+    }
+
+
+def _sparse(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> sp.csr_array:
+    indices, starts = (np.asarray(arrays[f"{name}_{part}"], np.int32) for part in ("indices", "indptr"))
+    rows, columns = (int(size) for size in arrays[f"{name}_shape"])
+    return sp.csr_array((_float32(arrays[f"{name}_data"]), indices, starts), shape=(rows, columns))
+
+
+def _float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
+    return np.asarray(array, np.float32)

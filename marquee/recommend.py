@@ -1,0 +1,177 @@
+"""Retrieve → assemble → score → policy → take the top n: the one path to a list.
+
+Offline evaluation, the command line and the server call `Recommender.recommend`; the ranker's
+training set is built from the same `propose`. What is measured is what is served.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marquee import schema
+from marquee.candidates.route import Route
+from marquee.candidates.union import Candidates, UnionConfig, query_blocks, retrieve, top_items
+from marquee.data.histories import Queries
+from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
+from marquee.features.assemble import assemble
+from marquee.features.cross import Catalogue
+from marquee.policy.eligibility import blocked_items
+from marquee.ranking.ranker import Ranker
+
+Progress = Callable[[int, int], None]
+"""Hears how many of how many queries are done."""
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restrictions:
+    """What may not be shown to each query, beyond what it has seen."""
+
+    maturity_limits: NDArray[np.float32] | None = None  # (n_queries,) years, NaN for unlimited
+    excluded: Sequence[NDArray[np.integer]] | None = None  # item indexes per query
+
+    def block(self, rows: slice) -> "Restrictions":
+        """The restrictions of a slice of the queries."""
+        return Restrictions(
+            None if self.maturity_limits is None else self.maturity_limits[rows],
+            None if self.excluded is None else self.excluded[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Recommended items per query, best first, padded with `UNKNOWN_INDEX` and NaN."""
+
+    item_index: NDArray[np.int32]  # (n_queries, n)
+    score: NDArray[np.float32]  # (n_queries, n)
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A complete two-stage model: everything that a request needs, and nothing of any one user."""
+
+    items: Vocabulary
+    users: Vocabulary
+    routes: Mapping[str, Route]
+    catalogue: Catalogue
+    union: UnionConfig
+    ranker: Ranker | None = None
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The ranker's columns, in order."""
+        return schema.ranking_features(tuple(self.routes))
+
+    def with_ranker(self, ranker: Ranker) -> Self:
+        """The same first stage under a ranker."""
+        return replace(self, ranker=ranker)
+
+    def blocks(self, queries: Queries) -> list[slice]:
+        """Slices of queries that are worked on at a time, in bounded memory."""
+        return list(query_blocks(len(queries), len(self.items)))
+
+    def blocked(self, queries: Queries, restrictions: Restrictions) -> NDArray[np.bool_]:
+        """`(n_queries, n_items)`: seen, excluded, or above the maturity limit."""
+        return blocked_items(
+            queries.histories,
+            min_age=self.catalogue.movies.min_age,
+            maturity_limits=restrictions.maturity_limits,
+            excluded=restrictions.excluded,
+        )
+
+    def propose(
+        self, queries: Queries, restrictions: Restrictions = Restrictions()
+    ) -> tuple[Candidates, NDArray[np.float32]]:
+        """First stage and features of one block of queries: candidates and their feature rows."""
+        candidates = retrieve(self.routes, queries.histories, self.blocked(queries, restrictions), self.union)
+        features = assemble(
+            queries,
+            row=candidates.row,
+            item_index=candidates.item_index,
+            route_values=candidates.route_values,
+            catalogue=self.catalogue,
+        )
+        return candidates, features
+
+    def recommend(
+        self,
+        queries: Queries,
+        n: int,
+        *,
+        restrictions: Restrictions = Restrictions(),
+        on_progress: Progress = _silent,
+    ) -> Lists:
+        """The best `n` items of each query.
+
+        Equal scores are ordered by the first route's score, then by item index, so that a list
+        never depends on the order of rows.
+
+        Args:
+            queries: who asks.
+            n: length of the lists.
+            restrictions: what may not be shown.
+            on_progress: hears how many queries are done.
+
+        Returns:
+            Lists without seen or blocked items and without repeats; shorter ones are padded.
+        """
+        lists = Lists(
+            np.full((len(queries), n), UNKNOWN_INDEX, np.int32),
+            np.full((len(queries), n), np.nan, np.float32),
+        )
+        for rows in self.blocks(queries):
+            block = queries.take(np.arange(rows.start, rows.stop))
+            candidates, features = self.propose(block, restrictions.block(rows))
+            self._fill(lists, rows, candidates, self._score(features))
+            on_progress(rows.stop, len(queries))
+        return lists
+
+    def _score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Ranker scores; without a ranker the best reciprocal rank over the routes."""
+        if not len(features):
+            return np.empty(0, np.float32)
+        if self.ranker is not None:
+            return self.ranker.score(features).astype(np.float32)
+        ranks = features[:, 2 : 3 * len(self.routes) : 3]
+        return np.asarray((1 / ranks).max(axis=1), np.float32)
+
+    @staticmethod
+    def _fill(lists: Lists, rows: slice, candidates: Candidates, scores: NDArray[np.float32]) -> None:
+        """Write the top of each query's candidates into its row of the lists."""
+        n = lists.item_index.shape[1]
+        first_route = np.nan_to_num(candidates.route_values[:, 0], nan=-np.inf)
+        order = np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))
+        place = np.arange(len(order)) - candidates.offsets[candidates.row]
+        kept = place < n
+        query = rows.start + candidates.row[kept]
+        lists.item_index[query, place[kept]] = candidates.item_index[order][kept]
+        lists.score[query, place[kept]] = scores[order][kept]
+
+    def route_lists(self, route: Route, queries: Queries, n: int) -> NDArray[np.int32]:
+        """One route's own lists under the same rules, `(n_queries, n) int32`: a baseline."""
+        lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
+        for rows in self.blocks(queries):
+            block = queries.take(np.arange(rows.start, rows.stop))
+            scores = route.score(block.histories)
+            scores[self.blocked(block, Restrictions())] = -np.inf
+            lists[rows] = top_items(scores, n)
+        return lists
+
+    def similar(self, item_index: int, n: int, *, route: str = "ease") -> Lists:
+        """The best `n` items by likeness to one, from a route; a single row."""
+        scores = self.routes[route].similar(item_index)[np.newaxis, :].copy()
+        scores[0, item_index] = -np.inf
+        items = top_items(scores, n)
+        values = np.where(items == UNKNOWN_INDEX, np.nan, scores[0, items[0]])
+        return Lists(items, values.astype(np.float32))
+
+
+def training_window(interactions: Interactions, until_us: int) -> Interactions:
+    """Events at or before `until_us`, with the vocabularies of all."""
+    return interactions.take(interactions.timestamp_us <= until_us)

@@ -1,0 +1,188 @@
+"""One whole run: a data set's name in, a finished run folder out."""
+
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from marquee import __version__
+from marquee.assessment import HEADLINE, TWO_STAGE
+from marquee.bundle import write_bundle
+from marquee.config import Settings, TrainingConfig
+from marquee.data.dataset import Dataset
+from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset
+from marquee.data.warehouse import Warehouse
+from marquee.packing import pack
+from marquee.recommend import Recommender
+from marquee.run_folder import (
+    BUNDLE,
+    EVALUATED,
+    METRICS,
+    champion_config,
+    crown,
+    finished_path,
+    new_run,
+    write_config,
+    write_json,
+)
+from marquee.training import Observer, StageClock, TrainingResult, train
+
+LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "implicit")
+"""Libraries whose version may change what a model computes; named in the manifest."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunSummary:
+    """A finished run."""
+
+    folder: Path
+    bundle_id: str
+    dataset: Dataset
+    prepared: Prepared
+    result: TrainingResult
+    metrics: dict[str, Any]
+
+
+def run_training(
+    name: str,
+    config: TrainingConfig,
+    settings: Settings,
+    *,
+    now: datetime,
+    observer: Observer,
+    source: str | None = None,
+) -> RunSummary:
+    """Fetch, ingest, train, evaluate, gate, and leave a run folder.
+
+    Args:
+        name: a data set of the catalogue.
+        config: the run's knobs.
+        settings: where data and runs lie.
+        now: the present, with a zone.
+        observer: hears the stages.
+        source: folder, zip or URL of the data set, instead of the publisher's.
+
+    Raises:
+        MarqueeError: whatever a user can cause on the way; no run folder is left then.
+    """
+    clock = StageClock(observer)
+    with new_run(settings.runs, now=now) as partial:
+        with clock.stage("fetch and ingest") as report:
+            warehouse = Warehouse(settings.warehouse(name))
+            prepared = prepare_dataset(
+                name,
+                warehouse=warehouse,
+                cache=settings.cache,
+                now=now,
+                source=source,
+                config=config.dataset,
+                on_progress=lambda _what, done, total: report(done, total),
+            )
+        with clock.stage("load"):
+            dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
+        result = train(dataset, config, champion=champion_config(settings.runs, name), observer=observer)
+        with clock.stage("write bundle"):
+            bundle_id = _write_bundles(partial, result, dataset, config, now=now)
+        metrics = _metrics(dataset, config, result, seconds={**clock.seconds, **result.seconds})
+        folder = finished_path(partial)
+        write_json(partial / METRICS, {**metrics, "bundle_id": bundle_id, "source": prepared.source})
+        write_config(partial / "config.yaml", config)
+        (partial / "bundle.txt").write_text(f"{(folder / BUNDLE).resolve()}\n", encoding="utf-8")
+    if result.assessment.gate.passed:
+        crown(settings.runs, folder, name)
+    return RunSummary(folder, bundle_id, dataset, prepared, result, metrics)
+
+
+def _metrics(
+    dataset: Dataset, config: TrainingConfig, result: TrainingResult, *, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """What `metrics.json` holds beside the bundle's id."""
+    return {
+        "dataset": dataset.name,
+        "snapshot": dataset.snapshot_id,
+        "protocol": "temporal",
+        "k": int(HEADLINE.partition("@")[2]),
+        "headline": {"model": TWO_STAGE, "metric": HEADLINE},
+        "seed": config.seed,
+        "cut_us": result.split.cut_us,
+        **result.assessment.to_dict(),
+        "notes": list(dataset.notes),
+        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+    }
+
+
+def _write_bundles(
+    partial: Path, result: TrainingResult, dataset: Dataset, config: TrainingConfig, *, now: datetime
+) -> str:
+    """Write the model to serve and the one that was measured; returns the id of the first."""
+    events = dataset.interactions
+    variants: dict[str, tuple[Recommender, int]] = {
+        BUNDLE: (result.recommender, int(events.timestamp_us[-1])),
+        EVALUATED: (result.evaluated, result.split.cut_us),
+    }
+    ids = {}
+    for folder, (recommender, until_us) in variants.items():
+        content = {
+            "kind": folder,
+            "dataset": dataset.name,
+            "snapshot": dataset.snapshot_id,
+            "learned_until_us": until_us,
+            "config": config.model_dump(mode="json"),
+            "routes": list(recommender.routes),
+            "feature_order": list(recommender.feature_names),
+            "metrics": {
+                label: value
+                for label, value in result.assessment.evaluation.means[TWO_STAGE].items()
+                if not math.isnan(value)  # JSON knows no NaN
+            },
+        }
+        manifest = write_bundle(
+            partial / folder,
+            pack(recommender, dataset.movies),
+            content=content,
+            provenance=_provenance(finished_path(partial).name, now),
+        )
+        ids[folder] = manifest.bundle_id
+    return ids[BUNDLE]
+
+
+def _provenance(run_id: str, now: datetime) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "created_at": now.isoformat(timespec="seconds"),
+        "git_commit": _git_commit(),
+        "marquee": __version__,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "cpus": os.cpu_count(),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree, None where the package is installed without one."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 - git is where the user has it
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process has held, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,139 @@
+"""Run folders: everything that a run leaves behind, there whole or not at all.
+
+    runs/
+      20261121-101500-3fa9c1/
+        metrics.json     every model, intervals, slices, gate, seconds
+        config.yaml      the run's complete configuration
+        bundle/          the model to serve, its first stage refitted on all events
+        evaluated/       the model that was measured: it knows nothing after the cut
+        bundle.txt       the path of bundle/
+      latest             → the last finished run
+      champion-ml-100k   → the data set's last run that passed the gate
+
+A run works in `<id>.partial` and is renamed when it is done. Whoever starts next removes partial
+folders whose owner died.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from marquee.bundle import read_manifest
+from marquee.config import TrainingConfig
+from marquee.errors import BundleError, MarqueeError
+
+LATEST: Final = "latest"
+CHAMPION: Final = "champion"
+BUNDLE: Final = "bundle"
+EVALUATED: Final = "evaluated"
+METRICS: Final = "metrics.json"
+_PARTIAL: Final = ".partial"
+_LOCK: Final = ".lock"
+
+
+class RunError(MarqueeError):
+    """A runs folder that can't be written or holds no finished run."""
+
+
+@contextmanager
+def new_run(runs: Path, *, now: datetime) -> Iterator[Path]:
+    """Work in a partial folder; leaving without an error makes it the latest run.
+
+    Yields:
+        The partial folder. After the block the same content lies in `finished_path` of it.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    run_id = f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+    partial = runs / f"{run_id}{_PARTIAL}"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(runs)
+        partial.mkdir()
+        with (partial / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the system frees it when its owner dies
+            yield partial
+            (partial / _LOCK).unlink()
+            partial.rename(finished_path(partial))
+        _point(runs / LATEST, run_id)
+    except OSError as error:
+        raise RunError(
+            f"the run could not be written to {runs}: {error}.", remedy="Make room there, or set --runs."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def finished_path(partial: Path) -> Path:
+    """Where a partial run folder lies once it is finished."""
+    return partial.with_name(partial.name.removesuffix(_PARTIAL))
+
+
+def _remove_orphans(runs: Path) -> None:
+    """Remove partial folders whose owner no longer holds the lock."""
+    for partial in runs.glob(f"*{_PARTIAL}"):
+        try:
+            with (partial / _LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(partial, ignore_errors=True)
+        except BlockingIOError:
+            continue  # alive
+        except FileNotFoundError:
+            continue  # just begun, or being removed by another
+
+
+def _point(link: Path, run_id: str) -> None:
+    """Make a symbolic link name another run, in one step."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(run_id, target_is_directory=True)
+    temporary.replace(link)
+
+
+def crown(runs: Path, run: Path, dataset: str) -> None:
+    """Make a finished run the champion of its data set."""
+    _point(runs / f"{CHAMPION}-{dataset}", run.name)
+
+
+def champion_config(runs: Path, dataset: str) -> TrainingConfig | None:
+    """The configuration of a data set's champion, None where there is none yet.
+
+    Raises:
+        ConfigError: this release knows its keys no longer.
+    """
+    path = runs / f"{CHAMPION}-{dataset}" / "config.yaml"
+    return TrainingConfig.from_file(path) if path.is_file() else None
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as JSON that people can read; NaN is refused."""
+    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_config(path: Path, config: TrainingConfig) -> None:
+    """Write a complete configuration, readable by `TrainingConfig.from_file`."""
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def find_bundle(runs: Path, given: Path | None, *, kind: str = BUNDLE) -> Path:
+    """The bundle that a command works on: the one given, a run's, or the latest run's.
+
+    Raises:
+        BundleError: there is none.
+    """
+    path = given if given is not None else runs / LATEST
+    if (path / kind).is_dir():
+        path = path / kind
+    if given is None and not path.exists():
+        raise BundleError(f"{runs} holds no finished run.", remedy="Run `make run`, or give --bundle.")
+    read_manifest(path)
+    return path

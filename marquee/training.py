@@ -1,0 +1,238 @@
+"""The training run, step by step: split → training set → ranker → evaluate → gate → refit.
+
+Each step is one function, so that an orchestrator can call the very same ones; `train` calls them
+in order. Nothing here reads files or prints: the snapshot comes in, the result goes out.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from marquee.assessment import Assessment, assess
+from marquee.candidates.routes import fit_routes
+from marquee.config import TrainingConfig
+from marquee.data.dataset import Dataset
+from marquee.data.histories import LabelledQueries
+from marquee.data.interactions import Interactions
+from marquee.data.splits import (
+    TemporalSplit,
+    consumed,
+    cut_queries,
+    sample_queries,
+    temporal_split,
+    time_quantile,
+)
+from marquee.features.cross import Catalogue
+from marquee.features.movie_statistics import MovieStatistics
+from marquee.features.profiles import MovieProfiles, UserProfiles
+from marquee.ranking.lightgbm import LightGbmRanker
+from marquee.ranking.ranker import TrainingSet
+from marquee.ranking.training_set import join_blocks, label_block
+from marquee.recommend import Recommender, training_window
+
+
+class Observer(Protocol):
+    """Hears how a run gets on."""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins."""
+        ...
+
+    def advance(self, done: float, total: float) -> None:
+        """So much of the stage is done."""
+        ...
+
+    def finish(self, stage: str, seconds: float) -> None:
+        """The stage took this long."""
+        ...
+
+
+class SilentObserver:
+    """Hears and says nothing."""
+
+    def begin(self, stage: str) -> None:
+        """Ignore it."""
+
+    def advance(self, done: float, total: float) -> None:
+        """Ignore it."""
+
+    def finish(self, stage: str, seconds: float) -> None:
+        """Ignore it."""
+
+
+@dataclass
+class StageClock:
+    """Times the stages of a run and tells the observer."""
+
+    observer: Observer
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float, float], None]]:
+        """Time the body as one stage; yields what reports its progress."""
+        self.observer.begin(name)
+        start = perf_counter()
+        yield self.observer.advance
+        self.seconds[name] = perf_counter() - start
+        self.observer.finish(name, self.seconds[name])
+
+
+@dataclass(frozen=True, eq=False)
+class FirstStage:
+    """Fits routes and statistics on the events up to a moment; profiles are read once."""
+
+    config: TrainingConfig
+    users: UserProfiles
+    movies: MovieProfiles
+
+    @classmethod
+    def of(cls, dataset: Dataset, config: TrainingConfig) -> "FirstStage":
+        """Align the data set's profiles with its vocabularies."""
+        interactions = dataset.interactions
+        return cls(
+            config,
+            UserProfiles.of(interactions.users, dataset.users),
+            MovieProfiles.of(interactions.items, dataset.movies),
+        )
+
+    def fit(self, interactions: Interactions, *, until_us: int) -> Recommender:
+        """A recommender without a ranker that knows nothing after `until_us` (UTC microseconds)."""
+        past = training_window(interactions, until_us)
+        return Recommender(
+            items=past.items,
+            users=past.users,
+            routes=fit_routes(past, self.config.routes, seed=self.config.seed),
+            catalogue=Catalogue(
+                self.users, self.movies, MovieStatistics.of(past, self.users, as_of_us=until_us)
+            ),
+            union=self.config.union,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What a run learned and how it measured."""
+
+    recommender: Recommender  # first stage refitted on all events, under the ranker
+    evaluated: Recommender  # the one that was measured: it knows nothing after the cut
+    split: TemporalSplit
+    assessment: Assessment
+    seconds: dict[str, float]
+
+
+def train(
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    champion: TrainingConfig | None = None,
+    observer: Observer | None = None,
+) -> TrainingResult:
+    """Train, measure, judge and refit on one snapshot.
+
+    The champion takes part by its recipe: it is trained again on this very split, since the bundle
+    that is live has been refitted on events that the challenger is asked about. A recipe equal to
+    the challenger's is not trained twice.
+
+    Args:
+        dataset: the snapshot.
+        config: all knobs; with the snapshot it determines the result.
+        champion: the recipe that the challenger must not be worse than.
+        observer: hears the stages.
+
+    Raises:
+        NotEnoughDataError: too few events to split, to learn from or to ask about.
+    """
+    clock = StageClock(observer or SilentObserver())
+    with clock.stage("split"):
+        events = consumed(dataset.interactions)
+        split = temporal_split(events, config.temporal, seed=config.seed)
+        first_stage = FirstStage.of(dataset, config)
+    evaluated = learn(split, first_stage, clock)
+    rival = None
+    if champion is not None and champion.recipe != config.recipe:
+        rival = learn(split, replace(first_stage, config=champion), clock, prefix="champion: ")
+    with clock.stage("evaluate") as report:
+        assessment = assess(evaluated, split, config, champion=rival, on_progress=report)
+    with clock.stage("refit on all events"):
+        last_us = int(events.timestamp_us[-1])
+        final = replace(first_stage.fit(events, until_us=last_us), ranker=evaluated.ranker)
+    return TrainingResult(final, evaluated, split, assessment, clock.seconds)
+
+
+def learn(
+    split: TemporalSplit, first_stage: FirstStage, clock: StageClock, *, prefix: str = ""
+) -> Recommender:
+    """Both stages from the events before the cut, by the recipe of `first_stage.config`.
+
+    Raises:
+        NotEnoughDataError: as `collect_training_set`.
+    """
+    config = first_stage.config
+    with clock.stage(f"{prefix}training set") as report:
+        training = collect_training_set(split.train, first_stage, on_progress=report)
+    with clock.stage(f"{prefix}ranker") as report:
+        rounds = config.lightgbm.n_estimators
+        ranker = LightGbmRanker.fit(
+            training, config.lightgbm, seed=config.seed, on_round=lambda done: report(done, rounds)
+        )
+    with clock.stage(f"{prefix}candidates"):
+        return first_stage.fit(split.train, until_us=split.cut_us).with_ranker(ranker)
+
+
+def collect_training_set(
+    train: Interactions,
+    first_stage: FirstStage,
+    *,
+    on_progress: Callable[[float, float], None] = lambda _done, _total: None,
+) -> TrainingSet:
+    """The ranker's rows from past windows, the newest window first, until there are enough queries.
+
+    For each window the first stage is fitted on the events before it; the queries of its users are
+    labelled with what they consumed in it.
+
+    Raises:
+        NotEnoughDataError: no window yields a query whose answer the first stage proposed.
+    """
+    config = first_stage.config.training_set
+    rng = np.random.default_rng(first_stage.config.seed)
+    blocks: list[TrainingSet] = []
+    n_queries = 0
+    for number, (after_us, until_us) in enumerate(_windows(train, config.windows, config.window_share)):
+        queries = cut_queries(
+            train,
+            after_us=after_us,
+            until_us=until_us,
+            shares=config.history_shares,
+            min_events=config.min_events,
+        )
+        queries = sample_queries(queries, config.max_queries - n_queries, seed=first_stage.config.seed)
+        if len(queries):
+            recommender = first_stage.fit(train, until_us=after_us)
+            blocks += _window_rows(recommender, queries, rng)
+        n_queries += len(queries)
+        on_progress(number + 1, config.windows)
+        if n_queries >= config.max_queries:
+            break
+    on_progress(config.windows, config.windows)
+    return join_blocks(blocks)
+
+
+def _windows(train: Interactions, n: int, share: float) -> Iterator[tuple[int, int]]:
+    """Bounds (after, until] of at most `n` windows, newest first, each `share` of the events."""
+    for number in range(n):
+        start, end = 1 - (number + 1) * share, 1 - number * share
+        if start <= 0:
+            return
+        yield time_quantile(train, start), time_quantile(train, end)
+
+
+def _window_rows(
+    recommender: Recommender, labelled: LabelledQueries, rng: np.random.Generator
+) -> Iterator[TrainingSet]:
+    for rows in recommender.blocks(labelled.queries):
+        block = labelled.take(np.arange(rows.start, rows.stop))
+        yield label_block(block, recommender.propose, feature_names=recommender.feature_names, rng=rng)
