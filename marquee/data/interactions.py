@@ -51,8 +51,15 @@ class Vocabulary:
         return joined["index"].cast(pl.Int32).fill_null(UNKNOWN_INDEX).to_numpy().copy()
 
     def decode(self, indexes: NDArray[np.integer]) -> list[str]:
-        """The ids at `indexes`, in order."""
-        return self.ids.gather(pl.Series(np.asarray(indexes, dtype=np.int64))).to_list()
+        """The ids at `indexes`, in order.
+
+        Raises:
+            IndexError: an index is `UNKNOWN_INDEX` or too high; take the padding off lists first.
+        """
+        wanted = np.asarray(indexes, dtype=np.int64)
+        if (wanted < 0).any():  # polars would count from the end
+            raise IndexError(f"index {wanted.min()} is of no id")
+        return self.ids.gather(pl.Series(wanted)).to_list()
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,7 +112,7 @@ def cut_queries(
     stop = len(times) if until_us is None else int(np.searchsorted(times, until_us, side="right"))
     order = np.argsort(interactions.user_index[:stop], kind="stable")  # keeps time order within a user
     users, starts = np.unique(interactions.user_index[order], return_index=True)
-    ends = np.append(starts[1:], len(order))
+    ends = np.append(starts[1:], len(order))[: len(users)]  # no event, no end
     asked: list[int] = []
     histories: list[NDArray[np.int64]] = []
     targets: list[NDArray[np.int64]] = []

@@ -1,0 +1,1 @@
+"""A seeded generator of a streaming service's events, of any size up to 20 million."""

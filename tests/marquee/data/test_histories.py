@@ -1,0 +1,77 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marquee.data.histories import Histories
+from tests.factories import events, histories, labelled, queries
+
+
+def test_of_rows_gathers_each_history():
+    board = events(("a", "x", 1, 5), ("b", "y", 2), ("a", "z", 3))
+
+    found = Histories.of_rows(board, [np.array([0, 2]), np.array([], np.int64), np.array([1])])
+
+    assert found.offsets.tolist() == [0, 2, 2, 3]
+    assert found.item_index.tolist() == [0, 2, 1]
+    assert found.row.tolist() == [0, 0, 2]
+    assert found.lengths.tolist() == [2, 0, 1]
+    assert found.last_us.tolist() == [3_000_000, 0, 2_000_000]
+
+
+def test_events_since_counts_later_events_and_peers_are_alike():
+    asked = histories([(0, 1), (1, 2), (2, 2), (3, 4)], [], [(5, 7), (6, 7)], [(7, 7)])
+
+    # In the first history three events follow the first, one follows either peer, none the last.
+    assert asked.events_since.tolist() == [3, 1, 1, 0] + [0, 0] + [0]
+
+
+def test_recency_weights_halve_with_the_half_life_and_ties_share():
+    asked = histories([(0, 1), (1, 2), (2, 2), (3, 4)])
+
+    np.testing.assert_allclose(asked.recency_weights(1), [1 / 8, 1 / 2, 1 / 2, 1], rtol=1e-6)
+    np.testing.assert_allclose(
+        asked.recency_weights(2), [0.5**1.5, np.sqrt(0.5), np.sqrt(0.5), 1], rtol=1e-6
+    )
+    assert asked.recency_weights(None).tolist() == [1, 1, 1, 1]
+    assert asked.recency_weights(1).dtype == asked.recency_weights(None).dtype == np.float32
+
+
+def test_events_since_of_no_event_is_empty():
+    assert histories().events_since.shape == (0,)
+    assert histories([], []).recency_weights(3).shape == (0,)
+
+
+times = st.lists(st.integers(0, 4), max_size=6).map(sorted)
+
+
+@given(st.lists(times, max_size=5))
+def test_events_since_equals_a_count_by_hand(rows):
+    asked = histories(*([(0, time) for time in row] for row in rows))
+
+    expected = [sum(later > time for later in row) for row in rows for time in row]
+
+    assert asked.events_since.tolist() == expected
+
+
+@given(st.lists(times, min_size=1, max_size=5).flatmap(
+    lambda rows: st.tuples(st.just(rows), st.lists(st.integers(0, len(rows) - 1), max_size=6))
+))  # fmt: skip
+def test_take_gives_the_histories_in_the_order_asked_for(case):
+    rows, wanted = case
+    asked = histories(*([(number, time) for time in row] for number, row in enumerate(rows)))
+
+    taken = asked.take(np.array(wanted, np.int64))
+
+    assert taken.row.tolist() == [place for place, row in enumerate(wanted) for _ in rows[row]]
+    assert taken.item_index.tolist() == [row for row in wanted for _ in rows[row]]
+    assert taken.timestamp_us.tolist() == [time * 1_000_000 for row in wanted for time in rows[row]]
+
+
+def test_take_of_labelled_queries_keeps_question_and_answer_together():
+    asked = labelled(queries([(0, 1)], [(1, 2), (2, 3)], users=[7, 8]), [5], [6, 4])
+
+    taken = asked.take(np.array([1]))
+
+    assert taken.queries.user_index.tolist() == [8]
+    assert taken.queries.histories.item_index.tolist() == [1, 2]
+    assert taken.targets[0].tolist() == [6, 4]
