@@ -39,9 +39,16 @@ class Assessment:
     gate: GateDecision
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON: `models`, `intervals`, `comparisons`, `slices`, `gate` and more."""
+        """As plain values for JSON: `models`, `intervals`, `comparisons`, `slices`, `gate` and more.
+
+        A metric that is undefined, as the diversity of lists of one item is, is left out of `models`.
+        """
         return {
             **self.evaluation.to_dict(),
+            "models": {
+                model: {label: float(value) for label, value in means.items() if not np.isnan(value)}
+                for model, means in self.evaluation.means.items()
+            },
             "slices": [row.to_dict() for row in self.slices],
             "recall_ceiling": self.recall_ceiling,
             "gate": self.gate.to_dict(),

@@ -163,9 +163,10 @@ class Recommender:
             lists[rows] = top_items(scores, n)
         return lists
 
-    def similar(self, item_index: int, n: int, *, route: str = "ease") -> Lists:
-        """The best `n` items by likeness to one, from a route; a single row."""
-        scores = self.routes[route].similar(item_index)[np.newaxis, :].copy()
+    def similar(self, item_index: int, n: int, *, route: str | None = None) -> Lists:
+        """The best `n` items by likeness to one, from a route, the first one if None; a single row."""
+        name = next(iter(self.routes)) if route is None else route
+        scores = self.routes[name].similar(item_index)[np.newaxis, :].copy()
         scores[0, item_index] = -np.inf
         items = top_items(scores, n)
         values = np.where(items == UNKNOWN_INDEX, np.nan, scores[0, items[0]])

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import yaml
 
@@ -56,14 +56,10 @@ def new_run(runs: Path, *, now: datetime) -> Iterator[Path]:
     run_id = f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
     partial = runs / f"{run_id}{_PARTIAL}"
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        _remove_orphans(runs)
-        partial.mkdir()
-        with (partial / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the system frees it when its owner dies
+        with _begin(partial):  # holds the folder's lock, which the system frees when its owner dies
             yield partial
-            (partial / _LOCK).unlink()
             partial.rename(finished_path(partial))
+            (finished_path(partial) / _LOCK).unlink()
         _point(runs / LATEST, run_id)
     except OSError as error:
         raise RunError(
@@ -78,17 +74,34 @@ def finished_path(partial: Path) -> Path:
     return partial.with_name(partial.name.removesuffix(_PARTIAL))
 
 
-def _remove_orphans(runs: Path) -> None:
-    """Remove partial folders whose owner no longer holds the lock."""
-    for partial in runs.glob(f"*{_PARTIAL}"):
-        try:
-            with (partial / _LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(partial, ignore_errors=True)
-        except BlockingIOError:
-            continue  # alive
-        except FileNotFoundError:
-            continue  # just begun, or being removed by another
+def _begin(partial: Path) -> IO[str]:
+    """Make a partial folder and take its lock; those whose owner died are cleared away first.
+
+    One process at a time does this: a folder without a lock that is held is an orphan for certain.
+    """
+    runs = partial.parent
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / _LOCK).open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        for other in runs.glob(f"*{_PARTIAL}"):
+            if not _is_alive(other):
+                shutil.rmtree(other, ignore_errors=True)
+        partial.mkdir()
+        lock = (partial / _LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _is_alive(partial: Path) -> bool:
+    """Whether some process holds the lock of a partial folder."""
+    try:
+        with (partial / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False  # killed before it made one
+    return False
 
 
 def _point(link: Path, run_id: str) -> None:

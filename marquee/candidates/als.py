@@ -7,19 +7,17 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import user_item_matrix
-from marquee.candidates.route import Arrays
+from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 
 
-class AlsConfig(BaseModel):
+class AlsConfig(RouteConfig):
     """Knobs of implicit ALS."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     factors: int = Field(default=48, ge=1)
     """Length of the latent vectors."""
@@ -31,6 +29,15 @@ class AlsConfig(BaseModel):
     """Alternations of the training."""
     half_life_events: float | None = Field(default=10.0, gt=0)
     """An event of the asking history counts half after this many later ones; None: all alike."""
+
+    @classmethod
+    def route_type(cls) -> type["ImplicitAls"]:
+        """The class of the route."""
+        return ImplicitAls
+
+    def fit(self, interactions: Interactions, *, seed: int) -> "ImplicitAls":
+        """Fit the route."""
+        return ImplicitAls.fit(interactions, self, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)

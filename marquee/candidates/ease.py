@@ -6,20 +6,18 @@ from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.linalg import lapack
 
 from marquee.candidates.matrix import history_matrix, user_item_matrix
-from marquee.candidates.route import Arrays
+from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.errors import ConfigError
 
 
-class EaseConfig(BaseModel):
+class EaseConfig(RouteConfig):
     """Knobs of EASE."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     regularization: float = Field(default=400.0, gt=0)
     """λ of the paper: weight of the squared norm of the item-item matrix."""
@@ -27,6 +25,15 @@ class EaseConfig(BaseModel):
     """An event counts half after this many later ones; None weighs the whole history alike."""
     max_items: int = Field(default=10_000, ge=1)
     """Only this many most chosen items take part: memory is 12 bytes × items², time items³."""
+
+    @classmethod
+    def route_type(cls) -> type["Ease"]:
+        """The class of the route."""
+        return Ease
+
+    def fit(self, interactions: Interactions, *, seed: int) -> "Ease":
+        """Fit the route."""
+        return Ease.fit(interactions, self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,22 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from marquee.candidates.route import Arrays
+from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+
+
+class PopularConfig(RouteConfig):
+    """Popularity has no knobs."""
+
+    @classmethod
+    def route_type(cls) -> type["Popular"]:
+        """The class of the route."""
+        return Popular
+
+    def fit(self, interactions: Interactions, *, seed: int) -> "Popular":
+        """Fit the route."""
+        return Popular.fit(interactions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 A route holds nothing per user: it scores from the history that comes with the request (fold-in), so
 that no user state goes stale and a new user is personal after one click. Adding a route is one new
-file and one line in `marquee.candidates.routes`.
+file, with the route and its knobs, and one line in `marquee.candidates.routes`.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,10 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from marquee.data.histories import Histories
+from marquee.data.interactions import Interactions
 
 Arrays = dict[str, NDArray[np.generic]]
 """A route's fitted state by name, as the bundle stores it."""
@@ -44,3 +46,18 @@ class Route(Protocol):
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild a route from its fitted state."""
         ...
+
+
+class RouteConfig(BaseModel):
+    """Knobs of a route, which know how to fit it. Subclasses implement both methods."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def route_type(cls) -> type[Route]:
+        """The class of the route."""
+        raise NotImplementedError
+
+    def fit(self, interactions: Interactions, *, seed: int) -> Route:
+        """Fit the route on consumed events, one per user and item."""
+        raise NotImplementedError

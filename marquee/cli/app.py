@@ -77,9 +77,9 @@ def recommend(
     history: Annotated[
         str | None, typer.Option(help="Item ids, oldest first, separated by commas; overrides the warehouse.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Length of the list.")] = 12,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, metavar="N", help="Length of the list.")] = 12,
     maturity_limit: Annotated[
-        int | None, typer.Option(min=0, max=21, help="Only items known to suit this age in years.")
+        int | None, typer.Option(min=0, max=21, metavar="YEARS", help="Only items known to suit this age.")
     ] = None,
     exclude: Annotated[str | None, typer.Option(help="Item ids not to show, separated by commas.")] = None,
     bundle: BundlePath = None,
@@ -96,7 +96,7 @@ def recommend(
 @app.command()
 def similar(
     item: Annotated[str, typer.Argument(help="An item id, or a title or the beginning of one.")],
-    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Length of the list.")] = 12,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, metavar="N", help="Length of the list.")] = 12,
     bundle: BundlePath = None,
     runs: RunsFolder = None,
     as_json: AsJson = False,

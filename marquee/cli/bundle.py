@@ -42,7 +42,7 @@ def inspect(bundle: BundleArgument = None, runs: RunsFolder = None, as_json: AsJ
                     for name in ("ndcg@10", "precision@12", "mrr@10")
                     if name in content["metrics"]
                 ),
-                **{name: value for name, value in provenance.items() if value is not None},
+                **{name: _in_words(value) for name, value in provenance.items() if value is not None},
             },
         )
     )
@@ -51,6 +51,11 @@ def inspect(bundle: BundleArgument = None, runs: RunsFolder = None, as_json: AsJ
     for name, entry in manifest.files.items():
         files.add_row(name, size(entry.size_bytes), entry.sha256[:12])
     OUT.print(files)
+
+
+def _in_words(value: object) -> object:
+    """A fact of the manifest without the marks of a program."""
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else value
 
 
 @app.command()

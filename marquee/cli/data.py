@@ -28,7 +28,7 @@ def list_datasets(as_json: AsJson = False) -> None:
         return
     made = table("Data sets", ["name", "what", "size", "licence"], left=4)
     for column in made.columns[1:]:
-        column.no_wrap = False
+        column.no_wrap, column.overflow = False, "fold"
     for info in infos:
         made.add_row(info.name, info.description, info.size, info.licence)
     OUT.print(made)
@@ -73,13 +73,11 @@ def fetch(
     if as_json:
         print_json({**shown, "ingest": report})
         return
-    notes = {f"note {number}": note for number, note in enumerate(prepared.notes, start=1)}
-    rows = ", ".join(f"{count:,} {table}" for table, count in prepared.snapshot.rows.items())
-    OUT.print(
-        facts(
-            "Fetched", {**shown, "rows": rows, "notes": len(prepared.notes), **notes, **report_facts(report)}
-        )
-    )
+    del shown["notes"]
+    shown["rows"] = ", ".join(f"{count:,} {table}" for table, count in prepared.snapshot.rows.items())
+    shown["snapshot"] = prepared.snapshot.id[:16]
+    shown.update({f"note {number}": note for number, note in enumerate(prepared.notes, start=1)})
+    OUT.print(facts("Fetched", {**shown, **report_facts(report)}))
 
 
 @app.command()
@@ -147,6 +145,9 @@ def report_facts(report: dict[str, Any] | None) -> dict[str, object]:
     """An ingest report for people."""
     if report is None:
         return {"events": "none: a catalogue"}
+    skipped = f"{len(report['skipped_files'])} file(s) that were ingested before"
+    if not report["read"] and report["skipped_files"]:
+        return {"ingest": f"nothing new in {skipped}"}
     shown: dict[str, object] = {
         "read": f"{report['read']:,} = {report['accepted']:,} accepted + {report['quarantined']:,} bad",
         "accepted": f"{report['new']:,} new + {report['duplicate']:,} duplicate",
@@ -154,7 +155,7 @@ def report_facts(report: dict[str, Any] | None) -> dict[str, object]:
         "seconds": f"{report['seconds']:.2f}",
     }
     if report["skipped_files"]:
-        shown["skipped"] = f"{len(report['skipped_files'])} files that were ingested before"
+        shown["skipped"] = skipped
     if report["quarantined"]:
         shown["reasons"] = ", ".join(f"{reason}: {count:,}" for reason, count in report["reasons"].items())
         shown["quarantine"] = report["quarantine_path"]

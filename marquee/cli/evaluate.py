@@ -5,7 +5,7 @@ from pathlib import Path
 from marquee.assessment import measure_bundle
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json
-from marquee.cli.train import load_config, metrics_table, verdict_lines
+from marquee.cli.train import load_config, metrics_table, verdict
 from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.prepare import load_dataset
 from marquee.data.warehouse import Warehouse
@@ -48,5 +48,4 @@ def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | 
     OUT.print()
     OUT.print(metrics_table(measured))
     OUT.print()
-    for line in verdict_lines(measured):
-        OUT.print(line, soft_wrap=True)
+    OUT.print(verdict(measured))

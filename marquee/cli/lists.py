@@ -3,8 +3,9 @@
 from typing import Any
 
 import polars as pl
+from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from marquee import schema
 from marquee.cli.render import table
@@ -12,9 +13,9 @@ from marquee.cli.render import table
 SHOWN_GENRES = 3
 
 
-def list_table(title: str, items: pl.DataFrame) -> Table:
-    """A list with rank, title, year, genres, id and score."""
-    made = table(escape(title), ["", "title", "genres", "id", "score"], left=4)
+def list_table(title: str, items: pl.DataFrame) -> Group:
+    """A list with rank, title, year, genres, id and score; its title may be wider than the table."""
+    made = table("", ["", "title", "genres", "id", "score"], left=4)
     made.columns[0].justify = "right"
     for rank, row in enumerate(items.iter_rows(named=True), start=1):
         year = f" ({row[schema.YEAR]})" if row[schema.YEAR] is not None else ""
@@ -25,7 +26,7 @@ def list_table(title: str, items: pl.DataFrame) -> Table:
             escape(row[schema.ITEM_ID]),
             f"{row['score']:.3f}",
         )
-    return made
+    return Group(Text(title, style="bold"), made)
 
 
 def list_json(items: pl.DataFrame) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """`marquee train`: run, then show the metrics, the verdict and three people's lists."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import polars as pl
 import typer
 import yaml
 from numpy.typing import NDArray
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -25,6 +27,10 @@ from marquee.run import RunSummary, run_training
 
 SHOWN = ("ndcg@10", "ndcg@1", "precision@12", "recall@10", "mrr@10", "coverage@10")
 """Metrics of the table; all of them are in metrics.json."""
+SHOWN_NARROW = ("ndcg@10", "ndcg@1", "precision@12", "mrr@10")
+"""Those of them that fit a terminal of 80 columns."""
+WIDE = 100
+"""Columns from which on all of `SHOWN` fit."""
 EXAMPLE_LENGTH = 8
 
 
@@ -74,31 +80,40 @@ def show_summary(summary: RunSummary, settings: Settings) -> None:
     OUT.print()
     OUT.print(metrics_table(summary.result.assessment))
     OUT.print()
-    for line in verdict_lines(summary.result.assessment):
-        OUT.print(line, soft_wrap=True)
+    OUT.print(verdict(summary.result.assessment))
     for title, example in example_lists(summary):
         OUT.print()
         OUT.print(list_table(title, example))
     OUT.print()
     OUT.print(facts("Run", _run_facts(summary)))
     OUT.print()
-    runs = "" if settings.runs == Path("runs") else f" --runs {settings.runs}"
     OUT.print("[bold]Next[/]")
-    for command, purpose in (
-        (f"marquee recommend --user {_example_user(summary)}{runs}", "a list for somebody"),
-        (f"marquee similar {_popular_item(summary)}{runs}", "items like one"),
-        (f"marquee bundle inspect{runs}", "what was learned, and from what"),
-        (f"marquee evaluate{runs}", "measure the run's model again"),
-    ):
-        OUT.print(f"  .venv/bin/{command:<40} [dim]# {purpose}[/]", soft_wrap=True)
+    for command, purpose in _next_commands(summary, settings):
+        OUT.print(f"  {escape(command)}  [dim]# {purpose}[/]", soft_wrap=True)
+
+
+def _next_commands(summary: RunSummary, settings: Settings) -> list[tuple[str, str]]:
+    """Commands to try and what they are for, padded to one width."""
+    runs = [] if settings.runs == Path("runs") else ["--runs", str(settings.runs)]
+    purposes = {
+        ("recommend", "--user", _example_user(summary)): "a list for somebody",
+        ("similar", _popular_item(summary)): "items like one",
+        ("bundle", "inspect"): "what was learned, and from what",
+        ("evaluate",): "measure the run's model again",
+    }
+    commands = [shlex.join([".venv/bin/marquee", *words, *runs]) for words in purposes]
+    width = max(map(len, commands))
+    return [(command.ljust(width), why) for command, why in zip(commands, purposes.values(), strict=True)]
 
 
 def metrics_table(assessment: Assessment) -> Table:
     """Every model's metrics, the best of each column in bold; lift is the two-stage's over the row."""
     evaluation = assessment.evaluation
-    labels = [label for label in SHOWN if label in evaluation.means[TWO_STAGE]]
+    shown = SHOWN if OUT.width >= WIDE else SHOWN_NARROW
+    labels = [label for label in shown if label in evaluation.means[TWO_STAGE]]
     made = table(
-        f"Metrics over {evaluation.n_queries} users", ["model", *labels, f"two-stage lift on {HEADLINE}"]
+        f"Metrics over {evaluation.n_queries} users; lift of {TWO_STAGE} on {HEADLINE}",
+        ["model", *labels, r"lift \[95 % interval]"],
     )
     best = {label: max(means[label] for means in evaluation.means.values()) for label in labels}
     order = sorted(evaluation.means, key=lambda model: evaluation.means[model][HEADLINE], reverse=True)
@@ -117,22 +132,24 @@ def _lift(assessment: Assessment, reference: str) -> str:
     if found is None:
         return ""
     lift = found.lift
-    return f"{lift.estimate:+.1%} [{lift.low:+.1%}, {lift.high:+.1%}]".replace("[", r"\[")
+    return rf"{lift.estimate:+.1%} \[{100 * lift.low:+.1f}, {100 * lift.high:+.1f}]"
 
 
-def verdict_lines(assessment: Assessment) -> list[str]:
+def verdict(assessment: Assessment) -> Group:
     """The gate's verdict and its grounds, and the ceiling that the first stage sets."""
     gate = assessment.gate
-    lines = [
-        "[bold green]Gate: passed[/]" if gate.passed else "[bold red]Gate: refused[/]",
-        *(
-            f"  {'[green]✓[/]' if check.passed else '[red]✗[/]'} {escape(check.reason)}"
-            for check in gate.checks
-        ),
-        *(f"  [dim]{escape(note)}[/]" for note in gate.notes if "no guardrail" not in note),
-    ]
+    grounds = Table.grid(padding=(0, 1))
+    for check in gate.checks:
+        grounds.add_row(" [green]✓[/]" if check.passed else " [red]✗[/]", escape(check.reason))
+    for note in gate.notes:
+        if "no guardrail" not in note:
+            grounds.add_row("", f"[dim]{escape(note)}[/]")
     recalls = ", ".join(f"{name} {value:.3f}" for name, value in assessment.recall_ceiling.items())
-    return [*lines, f"[dim]Recall of the candidates, which no ranker can exceed: {recalls}[/]"]
+    return Group(
+        "[bold green]Gate: passed[/]" if gate.passed else "[bold red]Gate: refused[/]",
+        grounds,
+        f"[dim]Recall of the candidates, which no ranker can exceed: {recalls}[/]",
+    )
 
 
 def _data_facts(summary: RunSummary) -> dict[str, object]:

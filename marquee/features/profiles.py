@@ -31,10 +31,6 @@ class UserProfiles:
         is_male = gender.replace_strict({"M": 1.0, "F": 0.0}, default=None, return_dtype=pl.Float32)
         return cls(_with_unknown(aligned[schema.AGE]), _with_unknown(is_male))
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """The arrays by name, for the bundle."""
-        return {"age": self.age, "is_male": self.is_male}
-
 
 def _aligned(
     vocabulary: Vocabulary, table: pl.DataFrame | None, *, key: str, columns: Mapping[str, pl.DataType]
@@ -89,8 +85,8 @@ def _normalised_indicator(labels: pl.Series) -> sp.csr_array:
     """Rows of 0/1 per distinct label, scaled to length one; `(n_rows, n_labels) float32`."""
     rows = labels.fill_null([]).to_frame("label").with_row_index("row").explode("label").drop_nulls().unique()
     names = rows["label"].unique().sort()
-    column = rows["label"].cast(pl.Enum(names)).to_physical().to_numpy()
-    row = rows["row"].to_numpy()
+    column = rows["label"].cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
+    row = rows["row"].to_numpy().astype(np.int32)
     # The length of a row of n ones is √n.
     length = np.sqrt(np.bincount(row, minlength=len(labels)))[row]
     return sp.csr_array(((1 / length).astype(np.float32), (row, column)), shape=(len(labels), len(names)))

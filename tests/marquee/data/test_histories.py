@@ -22,16 +22,14 @@ def test_events_since_counts_later_events_and_peers_are_alike():
     asked = histories([(0, 1), (1, 2), (2, 2), (3, 4)], [], [(5, 7), (6, 7)], [(7, 7)])
 
     # In the first history three events follow the first, one follows either peer, none the last.
-    assert asked.events_since.tolist() == [3, 1, 1, 0] + [0, 0] + [0]
+    assert asked.events_since.tolist() == [3, 1, 1, 0, 0, 0, 0]
 
 
 def test_recency_weights_halve_with_the_half_life_and_ties_share():
     asked = histories([(0, 1), (1, 2), (2, 2), (3, 4)])
 
     np.testing.assert_allclose(asked.recency_weights(1), [1 / 8, 1 / 2, 1 / 2, 1], rtol=1e-6)
-    np.testing.assert_allclose(
-        asked.recency_weights(2), [0.5**1.5, np.sqrt(0.5), np.sqrt(0.5), 1], rtol=1e-6
-    )
+    np.testing.assert_allclose(asked.recency_weights(2), [0.5**1.5, np.sqrt(0.5), np.sqrt(0.5), 1], rtol=1e-6)
     assert asked.recency_weights(None).tolist() == [1, 1, 1, 1]
     assert asked.recency_weights(1).dtype == asked.recency_weights(None).dtype == np.float32
 

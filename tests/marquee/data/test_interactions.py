@@ -94,7 +94,9 @@ events_of_few = st.tuples(
 )
 
 
-@given(st.lists(events_of_few, max_size=12).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))))
+@given(
+    st.lists(events_of_few, max_size=12).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
+)
 def test_from_table_order_of_input_rows_does_not_matter(orders):
     one, other = (Interactions.from_table(event_table(order)) for order in orders)
 

@@ -44,7 +44,9 @@ def described(interactions, found):
 
 
 def test_consumed_leaves_out_what_is_no_choice():
-    board = events(("a", "x", 1, None, "impression"), ("a", "y", 2, None, "click"), ("a", "z", 3, 0.9, "view"))
+    board = events(
+        ("a", "x", 1, None, "impression"), ("a", "y", 2, None, "click"), ("a", "z", 3, 0.9, "view")
+    )
 
     assert consumed(board).item_index.tolist() == [2]
 
@@ -86,7 +88,9 @@ def test_cut_queries_event_at_the_cut_is_before_it_and_one_at_the_end_within():
 
 def test_cut_queries_boundary_moves_to_the_change_of_time():
     # The middle of the six falls inside the tie at 12 s; its edges are one and two events away.
-    board = events(*(("a", item, time) for item, time in zip("pqrstu", (11, 11, 12, 12, 12, 13), strict=True)))
+    board = events(
+        *(("a", item, time) for item, time in zip("pqrstu", (11, 11, 12, 12, 12, 13), strict=True))
+    )
 
     assert described(board, cut(board, after_s=10)) == [("a", ["p", "q"], ["r", "s", "t", "u"], 12)]
 
@@ -154,7 +158,9 @@ def test_temporal_split_of_too_little_is_refused(board):
 
 
 def test_sample_queries_is_seeded_and_keeps_the_order():
-    board = events(*((f"u{user:02}", item, time) for user in range(30) for item, time in (("p", 1), ("q", 2))))
+    board = events(
+        *((f"u{user:02}", item, time) for user in range(30) for item, time in (("p", 1), ("q", 2)))
+    )
     found = cut(board, after_s=0)
 
     one, again, other = (sample_queries(found, 8, seed=seed) for seed in (1, 1, 2))

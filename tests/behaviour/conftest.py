@@ -1,0 +1,23 @@
+import pytest
+
+from marquee.training import TrainingResult, train
+from tests.factories import quick_config, taste_groups
+
+
+@pytest.fixture(scope="package")
+def dataset():
+    return taste_groups()
+
+
+@pytest.fixture(scope="package")
+def result(dataset) -> TrainingResult:
+    return train(dataset, quick_config())
+
+
+@pytest.fixture(scope="package", params=["first stage", "two stages"])
+def recommender(request, result):
+    """The model that would be served, with its ranker and without."""
+    from dataclasses import replace
+
+    served = result.recommender
+    return served if request.param == "two stages" else replace(served, ranker=None)

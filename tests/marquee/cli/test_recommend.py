@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import pytest
+
+from marquee.data.datasets.own_folder import load_own_folder
+from tests.small_run import Place, Shell, run_here
+
+USER = "u003"  # of the taste for Action: items whose number leaves 0 over 3
+ITEM_KEYS = {"rank", "item_id", "title", "year", "genres", "score"}
+
+
+def watched(trained: Place, user: str) -> set[str]:
+    lines = (trained.root / "source" / "events.csv").read_text(encoding="utf-8").splitlines()
+    return {line.split(",")[1] for line in lines if line.startswith(f"{user},")}
+
+
+def min_ages(trained: Place) -> dict[str, int | None]:
+    movies = load_own_folder(trained.root / "source", source="test").movies
+    assert movies is not None
+    return dict(movies.select("item_id", "min_age").iter_rows())
+
+
+def ids(items: list[dict[str, object]]) -> list[str]:
+    return [str(item["item_id"]) for item in items]
+
+
+def test_recommend_json_for_a_known_user_has_the_promised_keys(shell: Shell, trained: Place):
+    answer = shell("recommend", "--user", USER, "--json").json
+
+    assert answer.keys() == {"user_id", "basis", "bundle_id", "items"}
+    assert answer["user_id"] == USER
+    assert answer["bundle_id"] == trained.bundle_id()
+    assert answer["basis"] == "after 30 events"
+    assert len(answer["items"]) == 12
+    assert all(item.keys() == ITEM_KEYS for item in answer["items"])
+    assert [item["rank"] for item in answer["items"]] == list(range(1, 13))
+    assert [item["score"] for item in answer["items"]] == sorted(
+        (item["score"] for item in answer["items"]), reverse=True
+    )
+
+
+def test_recommend_for_a_known_user_shows_nothing_watched_and_their_taste(shell: Shell, trained: Place):
+    items = shell("recommend", "--user", USER, "--json").json["items"]
+
+    assert set(ids(items)).isdisjoint(watched(trained, USER))
+    assert len(set(ids(items))) == 12
+    assert items[0]["genres"] == ["Action"]
+
+
+def test_recommend_with_a_history_follows_it_and_overrides_the_warehouse(shell: Shell):
+    of_comedy = ["m001", "m004", "m007", "m010"]
+
+    answer = shell("recommend", "--user", USER, "--history", ",".join(of_comedy), "--json").json
+
+    assert answer["basis"] == "after the 4 given events"
+    assert answer["items"][0]["genres"] == ["Comedy"]
+    assert set(ids(answer["items"])).isdisjoint(of_comedy)
+
+
+def test_recommend_with_a_title_in_the_history_takes_it_for_its_item(shell: Shell):
+    by_id = shell("recommend", "--history", "m001,m004", "--json").json
+    by_title = shell("recommend", "--history", "movie 1, Movie 4", "--json").json
+
+    assert by_title == by_id
+
+
+def test_recommend_for_nobody_is_the_list_for_everybody(shell: Shell):
+    nobody = shell("recommend", "--json").json
+    stranger = shell("recommend", "--user", "never-seen", "--json").json
+
+    assert nobody["user_id"] is None
+    assert "without history" in nobody["basis"]
+    assert stranger == {**nobody, "user_id": "never-seen"}
+
+
+def test_recommend_with_exclude_leaves_those_out_and_fills_up(shell: Shell):
+    before = ids(shell("recommend", "--json", "-n", "5").json["items"])
+    after = ids(
+        shell("recommend", "--json", "-n", "5", "--exclude", f"{before[0]},{before[2]}").json["items"]
+    )
+
+    assert set(after).isdisjoint({before[0], before[2]})
+    assert after[:3] == [before[1], before[3], before[4]]
+    assert len(after) == 5
+
+
+@pytest.mark.parametrize("limit", [11, 12, 17, 18])
+def test_recommend_under_a_maturity_limit_shows_only_what_is_known_to_suit(
+    shell: Shell, trained: Place, limit: int
+):
+    known = min_ages(trained)
+    shown = ids(
+        shell("recommend", "--user", USER, "--maturity-limit", limit, "-n", "100", "--json").json["items"]
+    )
+
+    ages = [known[item] for item in shown]
+    assert all(age is not None and age <= limit for age in ages)
+    assert bool(shown) == (limit >= 12)
+
+
+def test_recommend_beyond_what_may_be_shown_says_how_many_are_left(shell: Shell):
+    outcome = shell("recommend", "--maturity-limit", "11")
+
+    assert outcome.code == 0
+    assert "0 of 12" in outcome.err
+
+
+@pytest.mark.parametrize("n", ["0", "101", "-3", "many"])
+@pytest.mark.parametrize("command", [["recommend"], ["similar", "m001"]], ids=lambda words: words[0])
+def test_list_with_n_out_of_range_is_a_usage_error(shell: Shell, command: list[str], n: str):
+    outcome = shell(*command, f"-n{n}")
+
+    assert outcome.code == 2
+    assert "Invalid value for '-n'" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["similar", "m999"],
+        ["recommend", "--history", "m001,m999"],
+        ["recommend", "--exclude", "m999"],
+    ],
+)
+def test_list_with_an_unknown_item_names_it(shell: Shell, arguments: list[str]):
+    shell(*arguments).require_error("'m999'")
+
+
+def test_similar_to_an_ambiguous_title_names_some_of_those_it_fits(shell: Shell):
+    shell("similar", "movie").require_error("'movie' fits 90 items", "m000 Movie 0 (1930)", "id")
+
+
+def test_similar_to_a_whole_title_prefers_it_over_longer_ones(shell: Shell):
+    assert shell("similar", "Movie 8", "--json").json["item"]["item_id"] == "m008"
+
+
+def test_similar_json_has_the_promised_keys_and_not_the_item_itself(shell: Shell, trained: Place):
+    answer = shell("similar", "m001", "-n", "5", "--json").json
+
+    assert answer.keys() == {"item", "bundle_id", "items"}
+    assert answer["item"]["title"] == "Movie 1"
+    assert answer["bundle_id"] == trained.bundle_id()
+    assert len(answer["items"]) == 5
+    assert "m001" not in ids(answer["items"])
+    assert all(item.keys() == ITEM_KEYS for item in answer["items"])
+
+
+def test_recommend_from_a_run_folder_given_by_path_reads_its_bundle(shell: Shell, trained: Place):
+    run = trained.latest.resolve()
+
+    assert shell("recommend", "--bundle", run, "--json").json == shell("recommend", "--json").json
+
+
+def test_recommend_without_the_warehouse_says_so_and_still_answers(trained: Place, tmp_path: Path):
+    elsewhere = Place(tmp_path)
+
+    outcome = run_here("recommend", "--user", USER, "--runs", trained.runs, "--json", at=elsewhere)
+
+    assert outcome.code == 0
+    assert "no history" in outcome.err
+    assert "without history" in outcome.json["basis"]
+
+
+def test_recommend_twice_is_the_same_list(shell: Shell):
+    first, second = (shell("recommend", "--user", USER, "--json").json for _ in range(2))
+
+    assert first == second

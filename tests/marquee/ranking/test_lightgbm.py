@@ -1,0 +1,73 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lightgbm.basic import LightGBMError
+
+from marquee.errors import BundleError
+from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
+from tests.conformance import RankerConformance, separable
+
+ROOT = Path(__file__).parents[3]
+CONFIG = LightGbmConfig(n_estimators=15, min_data_in_leaf=5)
+
+
+class TestLightGbm(RankerConformance):
+    def fit(self, training, seed):
+        return LightGbmRanker.fit(training, CONFIG, seed=seed)
+
+
+FIT = """
+from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
+from tests.conformance import separable
+
+print(LightGbmRanker.fit(separable(1_000), LightGbmConfig(n_estimators=5), seed=3).to_text())
+"""
+
+
+def test_fit_other_number_of_threads_gives_the_same_text():
+    # LightGBM asks for the number of threads once a process.
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", FIT],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+            timeout=120,
+        ).stdout
+        for threads in "12"
+    }
+
+    assert len(texts) == 1
+    assert b"Tree=4" in texts.pop()
+
+
+def test_fit_other_seed_gives_another_model():
+    texts = {LightGbmRanker.fit(separable(), CONFIG, seed=seed).to_text() for seed in (1, 2)}
+
+    assert len(texts) == 2
+
+
+def test_fit_tells_of_every_round():
+    heard: list[int] = []
+
+    LightGbmRanker.fit(separable(), CONFIG, seed=1, on_round=heard.append)
+
+    assert heard == list(range(1, 16))
+
+
+def test_score_row_of_another_width_is_refused():
+    ranker = LightGbmRanker.fit(separable(), CONFIG, seed=1)
+
+    with pytest.raises(LightGBMError):
+        ranker.score(np.zeros((1, 3), np.float32))
+
+
+@pytest.mark.parametrize("text", ["", "no model", "tree\nversion=v4\nnum_class=1\n"])
+def test_from_text_that_is_no_model_is_refused(text):
+    with pytest.raises(BundleError):
+        LightGbmRanker.from_text(text)

@@ -1,0 +1,125 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from marquee.assessment import (
+    EASE_PLAIN,
+    HEADLINE,
+    TWO_STAGE,
+    UNION,
+    baseline_routes,
+    candidate_recall,
+    make_slicings,
+    measure_bundle,
+)
+from marquee.data.interactions import Vocabulary
+from marquee.errors import BundleError
+from marquee.training import train
+from tests.factories import quick_config, taste_groups, with_events
+
+
+@pytest.fixture(scope="module")
+def result():
+    return train(taste_groups(), quick_config())
+
+
+def test_models_are_the_two_stage_its_union_and_every_route(result):
+    routes = set(result.evaluated.routes)
+
+    assert set(result.assessment.evaluation.means) == {TWO_STAGE, UNION, EASE_PLAIN, *routes}
+
+
+def test_plain_ease_is_asked_without_recency(result):
+    routes = baseline_routes(result.evaluated)
+
+    assert routes[EASE_PLAIN].half_life_events is None
+    assert routes["ease"].half_life_events is not None
+    assert routes[EASE_PLAIN].weights is routes["ease"].weights
+
+
+def test_mean_of_the_headline_is_that_of_its_queries(result):
+    evaluation = result.assessment.evaluation
+
+    for model, per_query in evaluation.per_query.items():
+        assert len(per_query.values[HEADLINE]) == len(result.split.test)
+        assert evaluation.means[model][HEADLINE] == pytest.approx(per_query.values[HEADLINE].mean())
+
+
+def test_hit_rate_of_popular_equals_a_count_by_hand(result):
+    test, popular = result.split.test, result.evaluated.routes["popular"]
+    hits = []
+    for query in range(len(test)):
+        seen = test.queries.histories.item_index[test.queries.histories.row == query]
+        order = [item for item in np.argsort(-popular.counts, kind="stable") if item not in seen]
+        hits.append(bool(set(order[:10]) & set(test.targets[query].tolist())))
+
+    assert result.assessment.evaluation.means["popular"]["hit_rate@10"] == pytest.approx(np.mean(hits))
+
+
+def test_candidate_recall_of_the_union_is_the_ceiling(result):
+    ceiling = candidate_recall(result.evaluated, result.split)
+    candidates, _ = result.evaluated.propose(result.split.test.queries)
+    found = [
+        np.isin(targets, candidates.item_index[candidates.row == query]).mean()
+        for query, targets in enumerate(
+            result.split.test.targets[row] for row in range(len(result.split.test))
+        )
+    ]
+
+    assert ceiling == result.assessment.recall_ceiling
+    assert ceiling[UNION] == pytest.approx(np.mean(found))
+    assert max(ceiling.values()) == ceiling[UNION]
+
+
+def test_slices_share_out_all_queries(result):
+    slicings = make_slicings(result.evaluated, result.split)
+
+    assert len({slicing.name for slicing in slicings}) == 4
+    for row in result.assessment.slices:
+        assert 0 <= row.to_dict()["n_queries"] <= len(result.split.test)
+
+
+def test_assessment_is_plain_json(result):
+    text = json.dumps(result.assessment.to_dict(), allow_nan=False)
+
+    assert {"models", "slices", "recall_ceiling", "gate"} <= json.loads(text).keys()
+
+
+# --- a model from a bundle ------------------------------------------------------------------------
+
+
+def test_measure_bundle_on_its_own_snapshot_measures_the_same(result):
+    again = measure_bundle(
+        result.evaluated, taste_groups(), quick_config(), learned_until_us=result.split.cut_us
+    )
+
+    assert again.to_dict() == result.assessment.to_dict()
+
+
+def test_measure_bundle_that_knows_the_answers_is_refused(result):
+    last_us = int(taste_groups().interactions.timestamp_us[-1])
+
+    with pytest.raises(BundleError):
+        measure_bundle(result.recommender, taste_groups(), quick_config(), learned_until_us=last_us)
+
+
+def test_measure_bundle_on_other_vocabularies_asks_about_the_same_movies(result):
+    # A movie that sorts first and a user who sorts first shift every index of the newer snapshot.
+    dataset = taste_groups()
+    events = dataset.interactions
+    shifted = with_events(
+        dataset,
+        replace(
+            events,
+            user_index=events.user_index + np.int32(1),
+            item_index=events.item_index + np.int32(1),
+            users=Vocabulary.of(["a newcomer", *events.users.ids]),
+            items=Vocabulary.of(["a new movie", *events.items.ids]),
+        ),
+    )
+
+    again = measure_bundle(result.evaluated, shifted, quick_config(), learned_until_us=result.split.cut_us)
+
+    assert again.to_dict() == result.assessment.to_dict()

@@ -1,0 +1,148 @@
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from marquee import schema
+from marquee.candidates.union import UnionConfig
+from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.recommend import Recommender, Restrictions, training_window
+from tests.factories import SECOND_US, events, first_stage, queries, quick_config, taste_groups
+
+ASKED = queries([(0, 5), (3, 9), (6, 9)], [(1, 2)], [], users=[2, 5, -1])
+
+
+@dataclass(frozen=True)
+class ByFeature:
+    """A ranker that believes in one feature."""
+
+    column: int
+    name: ClassVar[str] = "by_feature"
+
+    def score(self, features):
+        return features[:, self.column].astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return first_stage(taste_groups())
+
+
+def ranked_by(recommender: Recommender, feature: str) -> Recommender:
+    return recommender.with_ranker(ByFeature(recommender.feature_names.index(feature)))
+
+
+def test_feature_names_are_the_schemas_for_its_routes(recommender):
+    enabled = quick_config().routes.enabled
+
+    assert recommender.feature_names == schema.ranking_features(enabled)
+
+
+def test_recommend_ranker_decides_the_order(recommender):
+    lists = ranked_by(recommender, schema.ITEM_YEARS_SINCE_RELEASE).recommend(ASKED, 10)
+
+    years = recommender.catalogue.movies.year[lists.item_index]
+    assert (np.diff(years, axis=1) >= 0).all()  # the oldest first
+    assert (np.diff(lists.score, axis=1) <= 0).all()
+
+
+def test_recommend_equal_scores_are_ordered_by_the_first_route(recommender):
+    lists = ranked_by(recommender, schema.CONTEXT_HOUR).recommend(ASKED, 10)  # the same for all
+
+    ease = recommender.routes["ease"].score(ASKED.histories)
+    for query in (0, 1):
+        assert (np.diff(ease[query, lists.item_index[query]]) <= 0).all()
+    assert (ease[2] == ease[2, 0]).all()  # nothing to tell apart without a history: by index
+    assert (np.diff(lists.item_index[2]) > 0).all()
+
+
+def test_recommend_without_ranker_begins_with_the_best_of_the_routes(recommender):
+    unseen = recommender.blocked(ASKED, Restrictions())
+    best = []
+    for route in recommender.routes.values():
+        scores = route.score(ASKED.histories)
+        scores[unseen] = -np.inf
+        best.append(scores[:2].argmax(axis=1))
+
+    lists = recommender.recommend(ASKED, 1 + len(best))
+
+    for query in range(2):
+        favourites = {int(items[query]) for items in best}
+        assert lists.item_index[query, 0] == best[0][query]
+        assert set(lists.item_index[query, : len(favourites)].tolist()) == favourites
+
+
+def test_recommend_user_without_history_gets_what_is_popular(recommender):
+    lists = recommender.recommend(ASKED, 10)
+
+    counts = recommender.routes["popular"].counts
+    assert counts[lists.item_index[2]].tolist() == sorted(counts, reverse=True)[:10]
+
+
+def test_recommend_list_longer_than_the_candidates_is_padded(recommender):
+    narrow = replace(recommender, union=UnionConfig(depth=2))
+
+    lists = narrow.recommend(ASKED, 50)
+
+    filled = lists.item_index != UNKNOWN_INDEX
+    assert filled[:2].sum(axis=1).min() >= 2
+    assert filled.sum(axis=1).max() <= 2 * len(recommender.routes)
+    assert (np.diff(filled.astype(int), axis=1) <= 0).all()  # nothing after the padding
+    np.testing.assert_array_equal(np.isnan(lists.score), ~filled)
+
+
+def test_recommend_everything_excluded_gives_an_empty_list(recommender):
+    everything = np.arange(len(recommender.items))
+
+    lists = recommender.recommend(ASKED, 5, restrictions=Restrictions(excluded=[everything] * 3))
+
+    assert (lists.item_index == UNKNOWN_INDEX).all()
+    assert np.isnan(lists.score).all()
+
+
+def test_recommend_no_query_gives_no_list(recommender):
+    assert recommender.recommend(queries(), 5).item_index.shape == (0, 5)
+
+
+def test_recommend_in_blocks_is_like_all_at_once(recommender, monkeypatch):
+    restrictions = Restrictions(
+        maturity_limits=np.array([12, np.nan, 18], np.float32),
+        excluded=[np.array([9]), np.array([10]), np.array([], int)],
+    )
+    together = recommender.recommend(ASKED, 10, restrictions=restrictions)
+    heard: list[tuple[int, int]] = []
+    monkeypatch.setattr("marquee.candidates.union.BLOCK_CELLS", len(recommender.items))
+
+    apart = recommender.recommend(
+        ASKED, 10, restrictions=restrictions, on_progress=lambda done, total: heard.append((done, total))
+    )
+
+    assert heard == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(apart.item_index, together.item_index)
+
+
+def test_route_lists_leave_out_what_was_seen(recommender):
+    lists = recommender.route_lists(recommender.routes["popular"], ASKED, 90)
+
+    for query in range(3):
+        seen = ASKED.histories.item_index[ASKED.histories.row == query]
+        assert not np.isin(seen, lists[query]).any()
+
+
+def test_similar_is_the_best_of_its_route(recommender):
+    lists = recommender.similar(4, 5)
+
+    scores = recommender.routes["ease"].similar(4)
+    assert 4 not in lists.item_index
+    np.testing.assert_array_equal(lists.score[0], np.sort(scores)[::-1][:5])
+    assert (lists.item_index[0] % 3 == 4 % 3).all()  # of its own genre
+
+
+def test_training_window_ends_at_its_moment_and_keeps_the_vocabularies():
+    board = events(("a", "x", 1), ("b", "y", 2), ("c", "z", 3))
+
+    window = training_window(board, 2 * SECOND_US)
+
+    assert window.item_index.tolist() == [0, 1]
+    assert len(window.items) == len(window.users) == 3
