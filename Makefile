@@ -91,8 +91,10 @@ lock: $(STAMPS)/dev ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1
 	$(BIN)/python .ci/locks.py compile $(if $(UPGRADE),--upgrade)
 
 .PHONY: bench
-bench: $(STAMPS)/dev ## Measure speed; prints numbers of this machine
+bench: $(STAMPS)/dev ## Measure import, quality and scale; writes benchmarks/results (10 min)
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.scale
 
 .PHONY: hooks
 hooks: $(STAMPS)/dev ## Run the checks before each git commit

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from marquee.candidates.ease import Ease
 from marquee.candidates.route import Route
@@ -68,7 +69,8 @@ def assess(
     The reference baseline `ease_plain` is the challenger's EASE asked without recency.
     """
     n = max(config.evaluation.ks)
-    lists = _all_lists(challenger, split, n, champion=champion, on_progress=on_progress)
+    with threadpool_limits(1, "blas"):  # other thread counts round otherwise: ties fall otherwise
+        lists = _all_lists(challenger, split, n, champion=champion, on_progress=on_progress)
     routes = [name for name in lists if name not in (TWO_STAGE, UNION, CHAMPION)]
     evaluation = evaluate_lists(
         lists,

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from marquee.assessment import Assessment, assess
 from marquee.candidates.routes import fit_routes
@@ -212,7 +213,8 @@ def collect_training_set(
         queries = sample_queries(queries, config.max_queries - n_queries, seed=first_stage.config.seed)
         if len(queries):
             recommender = first_stage.fit(train, until_us=after_us)
-            blocks += _window_rows(recommender, queries, rng)
+            with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
+                blocks += _window_rows(recommender, queries, rng)
         n_queries += len(queries)
         on_progress(number + 1, config.windows)
         if n_queries >= config.max_queries:

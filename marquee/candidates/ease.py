@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import history_matrix, user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
@@ -64,7 +65,8 @@ class Ease:
         matrix = matrix[:, modelled]
         gram = (matrix.T @ matrix).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += config.regularization
-        weights = _solve(gram)
+        with threadpool_limits(1, "blas"):  # other thread counts round otherwise: another bundle id
+            weights = _solve(gram)
         return cls(modelled, weights, len(interactions.items), config.half_life_events)
 
     def with_half_life(self, half_life_events: float | None) -> Self:
