@@ -18,7 +18,7 @@ from marquee.assessment import HEADLINE, TWO_STAGE
 from marquee.bundle import write_bundle
 from marquee.config import Settings, TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset
+from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset, storage_name
 from marquee.data.warehouse import Warehouse
 from marquee.packing import pack
 from marquee.recommend import Recommender
@@ -76,7 +76,8 @@ def run_training(
     clock = StageClock(observer)
     with new_run(settings.runs, now=now) as partial:
         with clock.stage("fetch and ingest") as report:
-            warehouse = Warehouse(settings.warehouse(name))
+            storage = storage_name(name, source=source, config=config.dataset)
+            warehouse = Warehouse(settings.warehouse(storage))
             prepared = prepare_dataset(
                 name,
                 warehouse=warehouse,
@@ -88,16 +89,17 @@ def run_training(
             )
         with clock.stage("load"):
             dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
-        result = train(dataset, config, champion=champion_config(settings.runs, name), observer=observer)
+        result = train(dataset, config, champion=champion_config(settings.runs, storage), observer=observer)
         with clock.stage("write bundle"):
-            bundle_id = _write_bundles(partial, result, dataset, config, now=now)
+            provenance = _provenance(finished_path(partial).name, storage, now=now)
+            bundle_id = _write_bundles(partial, result, dataset, config, provenance=provenance)
         metrics = _metrics(dataset, config, result, seconds={**clock.seconds, **result.seconds})
         folder = finished_path(partial)
         write_json(partial / METRICS, {**metrics, "bundle_id": bundle_id, "source": prepared.source})
         write_config(partial / "config.yaml", config)
         (partial / "bundle.txt").write_text(f"{(folder / BUNDLE).resolve()}\n", encoding="utf-8")
     if result.assessment.gate.passed:
-        crown(settings.runs, folder, name)
+        crown(settings.runs, folder, storage)
     return RunSummary(folder, bundle_id, dataset, prepared, result, metrics)
 
 
@@ -121,7 +123,12 @@ def _metrics(
 
 
 def _write_bundles(
-    partial: Path, result: TrainingResult, dataset: Dataset, config: TrainingConfig, *, now: datetime
+    partial: Path,
+    result: TrainingResult,
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    provenance: Mapping[str, Any],
 ) -> str:
     """Write the model to serve and the one that was measured; returns the id of the first."""
     events = dataset.interactions
@@ -149,15 +156,16 @@ def _write_bundles(
             partial / folder,
             pack(recommender, dataset.movies),
             content=content,
-            provenance=_provenance(finished_path(partial).name, now),
+            provenance=provenance,
         )
         ids[folder] = manifest.bundle_id
     return ids[BUNDLE]
 
 
-def _provenance(run_id: str, now: datetime) -> dict[str, Any]:
+def _provenance(run_id: str, storage: str, *, now: datetime) -> dict[str, Any]:
     return {
         "run_id": run_id,
+        "warehouse": storage,  # may tell a path of this machine apart: no part of the bundle's id
         "created_at": now.isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
         "marquee": __version__,

@@ -112,18 +112,18 @@ def _point(link: Path, run_id: str) -> None:
     temporary.replace(link)
 
 
-def crown(runs: Path, run: Path, dataset: str) -> None:
+def crown(runs: Path, run: Path, storage: str) -> None:
     """Make a finished run the champion of its data set."""
-    _point(runs / f"{CHAMPION}-{dataset}", run.name)
+    _point(runs / f"{CHAMPION}-{storage}", run.name)
 
 
-def champion_config(runs: Path, dataset: str) -> TrainingConfig | None:
+def champion_config(runs: Path, storage: str) -> TrainingConfig | None:
     """The configuration of a data set's champion, None where there is none yet.
 
     Raises:
         ConfigError: this release knows its keys no longer.
     """
-    path = runs / f"{CHAMPION}-{dataset}" / "config.yaml"
+    path = runs / f"{CHAMPION}-{storage}" / "config.yaml"
     return TrainingConfig.from_file(path) if path.is_file() else None
 
 

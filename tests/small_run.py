@@ -20,6 +20,8 @@ import yaml
 from marquee import schema
 from marquee.cli import main
 from marquee.config import Settings, TrainingConfig
+from marquee.data.datasets.fetch import DatasetConfig
+from marquee.data.datasets.prepare import storage_name
 from marquee.run import RunSummary, run_training
 from marquee.training import Observer, SilentObserver
 from tests.factories import taste_groups
@@ -116,6 +118,11 @@ class Place:
             "train", DATASET, "--source", str(self.root / "source"),
             "--config", str(self.root / "recipe.yaml"),
         ]  # fmt: skip
+
+    @property
+    def storage(self) -> str:
+        """The name of the source's warehouse and champion."""
+        return storage_name(DATASET, source=self.root / "source", config=DatasetConfig())
 
     def train(
         self,

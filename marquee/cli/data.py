@@ -45,26 +45,28 @@ def fetch(
     from marquee.cli.progress import RichObserver
     from marquee.cli.render import OUT, facts, print_json
     from marquee.config import Settings, TrainingConfig
-    from marquee.data.datasets.prepare import prepare_dataset
+    from marquee.data.datasets.prepare import prepare_dataset, storage_name
     from marquee.data.warehouse import Warehouse
 
     settings = Settings.from_environment()
+    choices = (TrainingConfig.from_file(config) if config else TrainingConfig()).dataset
+    storage = storage_name(dataset, source=source, config=choices)
     with RichObserver() as observer:
         observer.begin(f"fetch {dataset}")
         prepared = prepare_dataset(
             dataset,
-            warehouse=Warehouse(settings.warehouse(dataset)),
+            warehouse=Warehouse(settings.warehouse(storage)),
             cache=settings.cache,
             now=datetime.now(UTC),
             source=source,
-            config=(TrainingConfig.from_file(config) if config else TrainingConfig()).dataset,
+            config=choices,
             on_progress=lambda _what, done, total: observer.advance(done, total),
         )
     report = prepared.ingest.model_dump(mode="json") if prepared.ingest else None
     shown: dict[str, Any] = {
         "dataset": prepared.name,
         "source": prepared.source,
-        "warehouse": str(settings.warehouse(dataset)),
+        "warehouse": str(settings.warehouse(storage)),
         "snapshot": prepared.snapshot.id,
         "rows": prepared.snapshot.rows,
         "unreadable_values": prepared.n_issues,
@@ -120,14 +122,19 @@ def validate(
 @app.command()
 def snapshot(
     dataset: Annotated[str, typer.Argument(help="A data set that was fetched.")] = "ml-100k",
+    source: SourcePath = None,
+    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Freeze what the warehouse holds; equal data give an equal id."""
     from marquee.cli.render import OUT, facts, print_json
-    from marquee.config import Settings
+    from marquee.config import Settings, TrainingConfig
+    from marquee.data.datasets.prepare import storage_name
     from marquee.data.warehouse import Warehouse
 
-    warehouse = Warehouse(Settings.from_environment().warehouse(dataset))
+    choices = (TrainingConfig.from_file(config) if config else TrainingConfig()).dataset
+    storage = storage_name(dataset, source=source, config=choices)
+    warehouse = Warehouse(Settings.from_environment().warehouse(storage))
     frozen = warehouse.snapshot()
     shown = {
         "dataset": dataset,

@@ -29,7 +29,7 @@ def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | 
             else TrainingConfig.from_values(content["config"], where=f"{path / 'manifest.json'}")
         )
         with clock.stage("load events"):
-            warehouse = Warehouse(settings.warehouse(content["dataset"]))
+            warehouse = Warehouse(settings.warehouse(model.manifest.provenance["warehouse"]))
             dataset = load_dataset(content["dataset"], warehouse, warehouse.snapshot())
         with clock.stage("evaluate") as report:
             measured = measure_bundle(

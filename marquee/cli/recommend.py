@@ -119,7 +119,7 @@ def make_query(
 def _events_of(model: Model, user_id: str, settings: Settings) -> pl.DataFrame | None:
     """What the warehouse knows that a user chose, each item once; None where there is no warehouse."""
     try:
-        events = Warehouse(settings.warehouse(model.manifest.content["dataset"])).scan_interactions()
+        events = Warehouse(settings.warehouse(model.manifest.provenance["warehouse"])).scan_interactions()
     except WarehouseError as error:
         ERR.print(f"[yellow]no history:[/] {error.problem}", soft_wrap=True)
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from marquee.bundle import verify_bundle
-from tests.small_run import DATASET, Place, process_environment, run_process
+from tests.small_run import Place, process_environment, run_process
 
 DRIVER = Path(__file__).with_name("killed_run.py")
 
@@ -63,7 +63,7 @@ def test_run_killed_at_any_point_leaves_nothing_half_and_the_next_succeeds(
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not place.latest.is_symlink()
-    assert not (place.runs / f"champion-{DATASET}").is_symlink()
+    assert not (place.runs / f"champion-{place.storage}").is_symlink()
     require_whole_runs(place)
     left = place.partial_runs()
     assert len(left) + len(place.finished_runs()) == 1
@@ -83,7 +83,7 @@ def test_run_killed_after_another_leaves_that_one_the_latest(place: Place):
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert place.latest.resolve() == first.resolve()
-    assert (place.runs / f"champion-{DATASET}").resolve() == first.resolve()
+    assert (place.runs / f"champion-{place.storage}").resolve() == first.resolve()
     assert place.finished_runs() == [first.name]
 
 

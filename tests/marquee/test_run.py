@@ -71,7 +71,7 @@ def test_run_leaves_pointers_to_its_bundle(trained: Place):
 
 
 def test_run_that_passes_the_gate_is_the_champion(trained: Place):
-    assert (trained.runs / "champion-folder").resolve() == trained.latest.resolve()
+    assert (trained.runs / f"champion-{trained.storage}").resolve() == trained.latest.resolve()
 
 
 def test_run_names_in_its_manifest_the_run_the_data_and_the_config(trained: Place):
@@ -146,7 +146,7 @@ def test_run_that_the_gate_refuses_leaves_the_champion_on_its_throne(place: Plac
 
     refused = place.train(recipe(gate=UNREACHABLE_GATE)).folder
 
-    assert (place.runs / "champion-folder").resolve() == champion.resolve()
+    assert (place.runs / f"champion-{place.storage}").resolve() == champion.resolve()
     assert place.latest.resolve() == refused.resolve()
 
 

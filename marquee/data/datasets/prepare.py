@@ -1,5 +1,6 @@
 """From a data set's name to a snapshot: fetch, ingest, store the tables, freeze."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from marquee import schema
 from marquee.data.dataset import Dataset
 from marquee.data.datasets.fetch import DatasetConfig, fetch_dataset
 from marquee.data.datasets.raw import Progress, RawDataset, ignore_progress
+from marquee.data.datasets.synthetic.load import SYNTHETIC, synthetic_key
 from marquee.data.ingest import IngestConfig, IngestReport, ingest_interactions
 from marquee.data.interactions import Interactions
 from marquee.data.snapshot import Snapshot
@@ -25,6 +27,22 @@ class Prepared:
     ingest: IngestReport | None  # None for a catalogue without events
     n_issues: int  # values of side tables that could not be read
     notes: tuple[str, ...]
+
+
+def storage_name(name: str, *, source: str | Path | None, config: DatasetConfig) -> str:
+    """The name under which a data set keeps its warehouse and its champion.
+
+    A published data set is one thing, whoever asks. Data from a source of the user's own, and each
+    configuration of the generator, are things of their own, never to be merged with others.
+    """
+    if name == SYNTHETIC:
+        what = synthetic_key(config.synthetic)
+    elif source is not None:
+        is_local = Path(source).exists()
+        what = str(Path(source).resolve()) if is_local else str(source)
+    else:
+        return name
+    return f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 
 def prepare_dataset(

@@ -41,7 +41,7 @@ def test_fetch_json_reports_snapshot_rows_and_ingest(place: Place):
     }  # fmt: skip
     assert answer["rows"] == {"interactions": 2250, "users": 75, "movies": 90}
     assert answer["ingest"]["read"] == answer["ingest"]["accepted"] == 75 * 30
-    assert (place.settings.warehouse("folder") / "warehouse.json").is_file()
+    assert (place.settings.warehouse(place.storage) / "warehouse.json").is_file()
 
 
 def test_fetch_twice_gives_the_same_snapshot_and_reads_nothing_again(place: Place):
@@ -65,7 +65,7 @@ def test_snapshot_json_repeats_the_id_of_the_fetch(place: Place):
     source = str(place.root / "source")
     fetched = run_here("data", "fetch", "folder", "--source", source, "--json", at=place).json
 
-    frozen = run_here("data", "snapshot", "folder", "--json", at=place).json
+    frozen = run_here("data", "snapshot", "folder", "--source", source, "--json", at=place).json
 
     assert frozen == {
         "dataset": "folder",
@@ -151,3 +151,17 @@ def test_fetch_into_a_folder_that_is_a_file_names_it(place: Place):
     outcome = run_here("data", "fetch", "folder", "--source", place.root / "source", at=place)
 
     outcome.require_error(str(place.settings.data))
+
+
+def test_data_snapshot_of_each_generator_configuration_is_its_own(place: Place):
+    snapshots = {}
+    for seed in (1, 2):
+        file = place.root / f"seed{seed}.yaml"
+        file.write_text(
+            f"dataset: {{synthetic: {{seed: {seed}, n_events: 300, n_users: 20, n_items: 30}}}}\n"
+        )
+        run_here("data", "fetch", "synthetic", "--config", file, "--json", at=place)
+        snapshots[seed] = run_here("data", "snapshot", "synthetic", "--config", file, "--json", at=place).json
+
+    assert [found["rows"]["interactions"] for found in snapshots.values()] == [300, 300]
+    assert snapshots[1]["snapshot"] != snapshots[2]["snapshot"]

@@ -89,7 +89,7 @@ def test_train_refused_by_the_gate_exits_1_and_keeps_the_run(place: Place):
     assert outcome.code == 1
     assert outcome.json["gate"]["passed"] is False
     assert (place.latest / "metrics.json").is_file()
-    assert not (place.runs / "champion-folder").exists()
+    assert not (place.runs / f"champion-{place.storage}").exists()
 
 
 @pytest.mark.parametrize("columns", [80, 100, 140])

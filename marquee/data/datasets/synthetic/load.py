@@ -17,9 +17,17 @@ from marquee.data.datasets.synthetic.world import make_world
 from marquee.data.mapping import Mapping
 from marquee.errors import DatasetUnavailableError
 
+SYNTHETIC: Final = "synthetic"
 GENERATOR_VERSION: Final = 1
 """Raised with every change that makes other events of the same config."""
 _MANIFEST: Final = "manifest.json"
+
+
+def synthetic_key(config: SyntheticConfig) -> str:
+    """What decides the events: the generator's version and its configuration."""
+    return json.dumps(
+        {"version": GENERATOR_VERSION, "config": config.model_dump(mode="json")}, sort_keys=True
+    )
 
 
 def load_synthetic(config: SyntheticConfig, *, cache: Path, on_progress: Progress) -> RawDataset:
@@ -31,8 +39,8 @@ def load_synthetic(config: SyntheticConfig, *, cache: Path, on_progress: Progres
         DatasetUnavailableError: the cache can't be written.
         NotEnoughDataError: the config allows no event.
     """
-    key = json.dumps({"version": GENERATOR_VERSION, "config": config.model_dump(mode="json")}, sort_keys=True)
-    folder = cache / "synthetic" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    key = hashlib.sha256(synthetic_key(config).encode()).hexdigest()
+    folder = cache / SYNTHETIC / key[:16]
     if not _is_whole(folder):
         try:
             _generate(config, folder=folder, on_progress=on_progress)
@@ -42,10 +50,10 @@ def load_synthetic(config: SyntheticConfig, *, cache: Path, on_progress: Progres
                 remedy="Make room or choose another cache folder.",
             ) from err
     return RawDataset(
-        name="synthetic",
+        name=SYNTHETIC,
         interactions=tuple(sorted(folder.glob("interactions-*.parquet"))),
         mapping=Mapping.preset("contract-parquet"),
-        source=f"generator version {GENERATOR_VERSION}, config {key}",
+        source=f"generator version {GENERATOR_VERSION}, {config.n_events} events, seed {config.seed}",
         users=pl.read_parquet(folder / "users.parquet"),
         movies=pl.read_parquet(folder / "movies.parquet"),
         notes=("synthetic: results on it say nothing about people",),

@@ -191,7 +191,7 @@ def test_fetch_dataset_synthetic_delivers_what_was_configured(tmp_path):
     data = fetch_dataset("synthetic", cache=tmp_path, config=config)
 
     assert (len(data.users), len(data.movies), data.publicity) == (20, 30, None)
-    assert '"n_events": 500' in data.source
+    assert "500 events, seed 0" in data.source
 
 
 def test_dataset_names_lead_with_the_default_and_are_described():
