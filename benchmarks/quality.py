@@ -4,7 +4,7 @@
     python -m benchmarks.quality --seeds 7 --results build
 
 Needs the data set (MARQUEE_DATA names where downloads are kept; the first run fetches it). Writes
-quality.json and quality.md: every model's metrics, seed by seed and on average, and the paired
+quality.json, quality.md and quality.png: every model's metrics, seed by seed and on average, and the paired
 intervals of the two-stage model against plain EASE and against the best single route.
 """
 
@@ -18,6 +18,8 @@ from statistics import mean, stdev
 from time import perf_counter
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from benchmarks.machine import describe_machine, in_words
 from marquee.assessment import CHAMPION, EASE_PLAIN, HEADLINE, TWO_STAGE, UNION, Assessment
 from marquee.config import Settings, TrainingConfig
@@ -29,6 +31,13 @@ from marquee.training import train
 DATASET = "ml-100k"
 SEEDS = (7, 11, 13)
 METRICS = ("ndcg@10", "ndcg@1", "ndcg@12", "precision@12", "recall@10", "mrr@10", "coverage@10")
+LABELS = {
+    "two_stage": "two stages",
+    "union": "union, unranked",
+    "ease": "EASE, recency",
+    "ease_plain": "EASE",
+    "als": "implicit ALS",
+}
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -54,6 +63,9 @@ def measure(dataset: Dataset, seed: int) -> dict[str, Any]:
         "models": {
             model: {label: round(float(means[label]), 5) for label in METRICS}
             for model, means in evaluation.means.items()
+        },
+        "intervals": {
+            model: intervals[HEADLINE].to_dict() for model, intervals in evaluation.intervals.items()
         },
         "against": {
             "plain EASE": compare(assessment, EASE_PLAIN),
@@ -129,11 +141,32 @@ def _comparison_lines(row: dict[str, Any]) -> list[str]:
     return lines
 
 
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Each model's headline metric with its interval over the users, for the first seed."""
+    row = report["seeds"][0]
+    found = sorted(row["intervals"].items(), key=lambda entry: entry[1]["estimate"])
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for place, (model, interval) in enumerate(found):
+        estimate, low, high = interval["estimate"], interval["low"], interval["high"]
+        colour = "#0b6e4f" if model == TWO_STAGE else "#8a9a9a"
+        axes.barh(place, estimate, color=colour, height=0.62)
+        axes.plot([low, high], [place, place], color="#222222", linewidth=1.4)
+        axes.text(high + 0.004, place, f"{estimate:.3f}", va="center", fontsize=9)
+    axes.set_yticks(range(len(found)), [LABELS.get(model, model) for model, _ in found])
+    axes.set_xlim(0, max(interval["high"] for _, interval in found) + 0.04)
+    axes.set_xlabel(
+        f"{HEADLINE.upper()} on {DATASET}, {row['n_queries']} users after the cut, 95 % intervals"
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
 def main() -> None:
-    """Measure each seed, write JSON and Markdown, print the Markdown."""
+    """Measure each seed, write JSON, Markdown and a picture, print the Markdown."""
     parser = argparse.ArgumentParser(description="Quality on MovieLens-100k over seeds.")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="separated by commas")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of quality.json and quality.md")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of quality.json, .md and .png")
     arguments = parser.parse_args()
     dataset = load(TrainingConfig())
     rows = [measure(dataset, int(seed)) for seed in arguments.seeds.split(",")]
@@ -150,6 +183,7 @@ def main() -> None:
     arguments.results.mkdir(parents=True, exist_ok=True)
     (arguments.results / "quality.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (arguments.results / "quality.md").write_text(text := to_markdown(report), encoding="utf-8")
+    draw(report, arguments.results / "quality.png")
     print(text)
 
 
