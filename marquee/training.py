@@ -136,7 +136,7 @@ def train(
 
     The champion takes part by its recipe: it is trained again on this very split, since the bundle
     that is live has been refitted on events that the challenger is asked about. A recipe equal to
-    the challenger's is not trained twice.
+    the challenger's is not trained twice: training is deterministic, and the two are one model.
 
     Args:
         dataset: the snapshot.
@@ -154,14 +154,22 @@ def train(
         first_stage = FirstStage.of(dataset, config)
     evaluated = learn(split, first_stage, clock)
     rival = None
-    if champion is not None and champion.recipe != config.recipe:
-        rival = learn(split, replace(first_stage, config=champion), clock, prefix="champion: ")
+    if champion is not None:
+        is_same = champion.recipe == config.recipe
+        rival = evaluated if is_same else _champion(champion, split, first_stage, clock)
     with clock.stage("evaluate") as report:
         assessment = assess(evaluated, split, config, champion=rival, on_progress=report)
     with clock.stage("refit on all events"):
         last_us = int(events.timestamp_us[-1])
         final = replace(first_stage.fit(events, until_us=last_us), ranker=evaluated.ranker)
     return TrainingResult(final, evaluated, split, assessment, clock.seconds)
+
+
+def _champion(
+    config: TrainingConfig, split: TemporalSplit, first_stage: FirstStage, clock: StageClock
+) -> Recommender:
+    """The champion's recipe on the challenger's split."""
+    return learn(split, replace(first_stage, config=config), clock, prefix="champion: ")
 
 
 def learn(
