@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.linalg import lapack
+from scipy.linalg import lapack, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import history_matrix, user_item_matrix
@@ -63,10 +64,10 @@ class Ease:
         chosen = np.argsort(-counts, kind="stable")[: config.max_items]
         modelled = np.sort(chosen[counts[chosen] > 0]).astype(np.int32)
         matrix = matrix[:, modelled]
-        gram = (matrix.T @ matrix).toarray().astype(np.float64)
-        gram[np.diag_indices_from(gram)] += config.regularization
+        matrix = matrix[np.diff(matrix.indptr) > 0]
+        solve = _solve_by_users if matrix.shape[0] < matrix.shape[1] / 2 else _solve_by_items
         with threadpool_limits(1, "blas"):  # other thread counts round otherwise: another bundle id
-            weights = _solve(gram)
+            weights = solve(matrix, config.regularization)
         return cls(modelled, weights, len(interactions.items), config.half_life_events)
 
     def with_half_life(self, half_life_events: float | None) -> Self:
@@ -111,16 +112,12 @@ class Ease:
         )
 
 
-def _solve(gram: NDArray[np.float64]) -> NDArray[np.float32]:
-    """-P ÷ diag(P) with a zero diagonal, P the inverse of a positive definite matrix (overwritten)."""
+def _solve_by_items(matrix: sp.csr_array, regularization: float) -> NDArray[np.float32]:
+    """-P ÷ diag(P) with a zero diagonal, P = (XᵀX + λI)⁻¹; work grows with items³."""
+    gram = (matrix.T @ matrix).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += regularization
     # Cholesky and its inverse take a third of the work of a general inverse, in place.
-    factor, refused = lapack.dpotrf(gram.T, lower=True, overwrite_a=True)
-    if refused:
-        raise ConfigError(
-            "routes.ease.regularization is too small for this data: the item-item matrix has no inverse.",
-            remedy="Raise it; 100 to 1000 is usual.",
-        )
-    inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    inverse, _ = lapack.dpotri(_cholesky(gram), lower=True, overwrite_c=True)
     diagonal = np.diag(inverse).copy()
     # dpotri fills the lower triangle only.
     weights = inverse.astype(np.float32)
@@ -128,3 +125,34 @@ def _solve(gram: NDArray[np.float64]) -> NDArray[np.float32]:
     weights += weights.T
     weights /= -diagonal[np.newaxis, :].astype(np.float32)
     return np.asarray(weights, np.float32)
+
+
+def _solve_by_users(matrix: sp.csr_array, regularization: float) -> NDArray[np.float32]:
+    """The same weights where users are few; work grows with users × items².
+
+    Source: the Woodbury identity, (XᵀX + λI)⁻¹ = (I - S) ÷ λ with S = Xᵀ(XXᵀ + λI)⁻¹X, so that
+    -P ÷ diag(P) is S ÷ (1 - diag(S)) off the diagonal.
+    """
+    gram = (matrix @ matrix.T).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += regularization
+    half = solve_triangular(_cholesky(gram), matrix.toarray().astype(np.float64), lower=True)
+    explained = half.T @ half
+    explained /= 1 - np.diag(explained).copy()
+    weights = explained.astype(np.float32)
+    weights[np.diag_indices_from(weights)] = 0
+    return weights
+
+
+def _cholesky(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lower Cholesky factor of a positive definite matrix, which is overwritten.
+
+    Raises:
+        ConfigError: it is not, for want of regularization.
+    """
+    factor, refused = lapack.dpotrf(gram.T, lower=True, overwrite_a=True)
+    if refused:
+        raise ConfigError(
+            "routes.ease.regularization is too small for this data: the item-item matrix has no inverse.",
+            remedy="Raise it; 100 to 1000 is usual.",
+        )
+    return np.asarray(factor)

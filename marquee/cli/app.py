@@ -7,7 +7,15 @@ import typer
 
 from marquee.cli.bundle import app as bundle_app
 from marquee.cli.data import app as data_app
-from marquee.cli.options import AsJson, BundlePath, ConfigFile, RunsFolder, SourcePath
+from marquee.cli.options import (
+    AsJson,
+    BundlePath,
+    ConfigFile,
+    ListLength,
+    MaturityLimit,
+    RunsFolder,
+    SourcePath,
+)
 
 app = typer.Typer(
     name="marquee",
@@ -77,10 +85,8 @@ def recommend(
     history: Annotated[
         str | None, typer.Option(help="Item ids, oldest first, separated by commas; overrides the warehouse.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=100, metavar="N", help="Length of the list.")] = 12,
-    maturity_limit: Annotated[
-        int | None, typer.Option(min=0, max=21, metavar="YEARS", help="Only items known to suit this age.")
-    ] = None,
+    n: ListLength = 12,
+    maturity_limit: MaturityLimit = None,
     exclude: Annotated[str | None, typer.Option(help="Item ids not to show, separated by commas.")] = None,
     bundle: BundlePath = None,
     runs: RunsFolder = None,
@@ -96,7 +102,7 @@ def recommend(
 @app.command()
 def similar(
     item: Annotated[str, typer.Argument(help="An item id, or a title or the beginning of one.")],
-    n: Annotated[int, typer.Option("-n", min=1, max=100, metavar="N", help="Length of the list.")] = 12,
+    n: ListLength = 12,
     bundle: BundlePath = None,
     runs: RunsFolder = None,
     as_json: AsJson = False,

@@ -1,9 +1,24 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from marquee.errors import RequestError
+
+
+def _within(option: str, low: int, high: int) -> Callable[[int | None], int | None]:
+    """A check of an option's value that answers as every other error does."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not low <= value <= high:
+            raise RequestError(f"{option} = {value} is out of range.", remedy=f"Give {low} to {high}.")
+        return value
+
+    return check
+
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, progress on standard error.")
@@ -17,4 +32,16 @@ ConfigFile = Annotated[
 RunsFolder = Annotated[Path | None, typer.Option("--runs", help="Run folders; MARQUEE_RUNS, else ./runs.")]
 SourcePath = Annotated[
     str | None, typer.Option("--source", help="Folder, zip or URL to take the data set from.")
+]
+ListLength = Annotated[
+    int, typer.Option("-n", callback=_within("-n", 1, 100), metavar="N", help="Length of the list, 1 to 100.")
+]
+MaturityLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--maturity-limit",
+        callback=_within("--maturity-limit", 0, 21),
+        metavar="YEARS",
+        help="Only items known to suit this age.",
+    ),
 ]

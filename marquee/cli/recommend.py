@@ -134,7 +134,7 @@ def _events_of(model: Model, user_id: str, settings: Settings) -> pl.DataFrame |
 
 
 def find_item(model: Model, text: str) -> int:
-    """An item's index by its id, by its title, or by the beginning of a title that is unique.
+    """An item's index by its id, its title with or without "(year)", or the beginning of a unique title.
 
     Raises:
         RequestError: none fits, or several do.
@@ -142,8 +142,9 @@ def find_item(model: Model, text: str) -> int:
     if (index := model.recommender.items.index_of(text)) != UNKNOWN_INDEX:
         return index
     titles = model.movies[schema.TITLE].str.to_lowercase()
+    shown = titles + " (" + model.movies[schema.YEAR].cast(pl.String) + ")"
     wanted = text.lower()
-    for matches in (titles == wanted, titles.str.starts_with(wanted)):
+    for matches in (shown == wanted, titles == wanted, titles.str.starts_with(wanted)):
         found = model.movies.with_row_index("row").filter(matches.fill_null(value=False))
         if len(found) == 1:
             return int(found["row"][0])

@@ -40,6 +40,17 @@ def test_fit_weights_equal_the_formula(seed, regularization):
     np.testing.assert_allclose(ease.weights, direct(matrix, regularization), rtol=1e-4, atol=1e-6)
 
 
+@given(seed=st.integers(0, 2**32 - 1), regularization=st.floats(0.5, 500))
+def test_fit_weights_of_few_users_and_many_items_equal_the_formula(seed, regularization):
+    matrix = np.random.default_rng(seed).random((5, 14)) < 0.4
+    matrix[0] = True  # every item has a user
+    matrix = matrix.astype(float)
+
+    ease = Ease.fit(interactions_of(matrix), EaseConfig(regularization=regularization))
+
+    np.testing.assert_allclose(ease.weights, direct(matrix, regularization), rtol=1e-4, atol=1e-6)
+
+
 def test_fit_two_items_equals_arithmetic_by_hand():
     # x has 2 users, y has 1, one of them has both; with λ = 1, G = [[3, 1], [1, 2]], det = 5,
     # P = [[2, -1], [-1, 3]] / 5, and B = -P ÷ diag(P) column by column.

@@ -105,10 +105,18 @@ def test_recommend_beyond_what_may_be_shown_says_how_many_are_left(shell: Shell)
     assert "0 of 12" in outcome.err
 
 
-@pytest.mark.parametrize("n", ["0", "101", "-3", "many"])
+@pytest.mark.parametrize("n", ["0", "101", "-3"])
 @pytest.mark.parametrize("command", [["recommend"], ["similar", "m001"]], ids=lambda words: words[0])
-def test_list_with_n_out_of_range_is_a_usage_error(shell: Shell, command: list[str], n: str):
-    outcome = shell(*command, f"-n{n}")
+def test_list_with_n_out_of_range_names_option_value_and_range(shell: Shell, command: list[str], n: str):
+    shell(*command, f"-n{n}").require_error("-n", n, "1 to 100")
+
+
+def test_list_with_a_maturity_limit_out_of_range_is_refused(shell: Shell):
+    shell("recommend", "--maturity-limit", "99").require_error("--maturity-limit", "99", "0 to 21")
+
+
+def test_list_with_n_that_is_no_number_is_a_usage_error(shell: Shell):
+    outcome = shell("recommend", "-nmany")
 
     assert outcome.code == 2
     assert "Invalid value for '-n'" in outcome.err
@@ -126,6 +134,14 @@ def test_list_with_n_out_of_range_is_a_usage_error(shell: Shell, command: list[s
 )
 def test_list_with_an_unknown_item_names_it(shell: Shell, arguments: list[str]):
     shell(*arguments).require_error("'m999'")
+
+
+def test_similar_to_a_title_with_its_year_finds_it_as_the_lists_show_it(shell: Shell):
+    shown = shell("similar", "m001", "--json").json["item"]
+
+    answer = shell("similar", f"{shown['title']} ({shown['year']})", "--json").json
+
+    assert answer["item"] == shown
 
 
 def test_similar_to_an_ambiguous_title_names_some_of_those_it_fits(shell: Shell):
