@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.scale_one import SIZES
@@ -83,6 +84,8 @@ def draw(rows: Sequence[dict[str, Any]], machine: dict[str, object], path: Path)
     right.plot(promised, PROMISES["peak_rss_mb"] / 1024, "v", color="black", label="promised")
     for axes, label in ((left, "seconds"), (right, "GiB")):
         axes.set(xscale="log", yscale="log", xlabel="events", ylabel=label)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}" if label == "GiB" else NullFormatter())
         axes.grid(visible=True, which="major", alpha=0.3)
         axes.legend(fontsize=8)
     figure.suptitle(in_words(machine), fontsize=9)
