@@ -51,3 +51,7 @@ class BundleError(MarqueeError):
 
 class RequestError(MarqueeError):
     """A recommendation request whose field is out of its allowed range."""
+
+
+class FeatureStoreError(MarqueeError):
+    """State or feature store that is missing, unreachable, of another version, or asked for what it lacks."""

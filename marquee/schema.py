@@ -231,3 +231,148 @@ def route_features(routes: tuple[str, ...]) -> tuple[str, ...]:
 def ranking_features(routes: tuple[str, ...]) -> tuple[str, ...]:
     """All of the ranker's features in the order of its columns."""
     return (*route_features(routes), *MOVIE_STATISTICS, *QUERY_FEATURES, *CROSS_FEATURES)
+
+
+# --- the feature store: state as of a moment ----------------------------------------------------------
+# Feature views by name; a view's fields in order. A name belongs to one view only. Lists hold no null:
+# NaN stands for an event without a value.
+USER_ENTITY: Final = "user"
+MOVIE_ENTITY: Final = "movie"
+EVENT_TIMESTAMP: Final = "event_timestamp"
+"""When a row of state was known."""
+CREATED_TIMESTAMP: Final = "created_timestamp"
+"""Breaks ties of the event timestamp; deterministic, so that two builds give the same table."""
+
+USER_PROFILE_VIEW: Final = "user_profile"
+USER_ACTIVITY_VIEW: Final = "user_activity"
+MOVIE_PROFILE_VIEW: Final = "movie_profile"
+MOVIE_STATISTICS_VIEW: Final = "movie_statistics"
+MOVIE_PUBLICITY_VIEW: Final = "movie_publicity"
+REQUEST_CONTEXT: Final = "request_context"
+
+HISTORY_WIDTH: Final = 100
+"""A user's history holds at most this many events, the newest."""
+
+USER_EVENTS_1D: Final = "user_events_1d"
+USER_EVENTS_7D: Final = "user_events_7d"
+USER_EVENTS_30D: Final = "user_events_30d"
+USER_RATINGS_ALL: Final = "user_ratings_all"
+USER_FIRST_US: Final = "user_first_us"
+USER_LAST_US: Final = "user_last_us"
+USER_SEEN_US: Final = "user_seen_us"
+USER_HISTORY_ITEMS: Final = "user_history_items"
+USER_HISTORY_TIMES: Final = "user_history_times_us"
+USER_HISTORY_TYPES: Final = "user_history_types"
+USER_HISTORY_VALUES: Final = "user_history_values"
+USER_HISTORY: Final = (USER_HISTORY_ITEMS, USER_HISTORY_TIMES, USER_HISTORY_TYPES, USER_HISTORY_VALUES)
+
+ITEM_EVENTS_1D: Final = "item_events_1d"
+ITEM_RATINGS_ALL: Final = "item_ratings_all"
+ITEM_RATING_MEAN_90D: Final = "item_rating_mean_90d"
+ITEM_TREND_SLOPE_28D: Final = "item_trend_slope_28d"
+
+PUB_MENTIONS_CHANGE_7D: Final = "pub_mentions_change_7d"
+PUB_AUDIENCE_CHANGE_30D: Final = "pub_audience_count_change_30d"
+PUB_DAYS_SINCE_RELEASE: Final = "pub_days_since_release"
+PUBLICITY_FACTS: Final = (
+    CRITIC_SCORE,
+    CRITIC_COUNT,
+    AUDIENCE_SCORE,
+    AUDIENCE_COUNT,
+    METACRITIC,
+    BOX_OFFICE_USD,
+    AWARD_WINS,
+    AWARD_NOMINATIONS,
+    MENTIONS,
+)
+"""Columns of the publicity table that are carried forward; as features they are prefixed `pub_`."""
+
+CONTEXT_IS_WEEKEND: Final = "context_is_weekend"
+CONTEXT_IS_HOLIDAY: Final = "context_is_holiday"
+CONTEXT_IS_FESTIVAL: Final = "context_is_festival"
+CONTEXT_DEVICE: Final = "context_device"
+CONTEXT_LOCATION: Final = "context_location"
+
+FEATURE_VIEWS: Final[dict[str, dict[str, pl.DataType]]] = {
+    USER_PROFILE_VIEW: {
+        USER_AGE: pl.Float32(),  # years
+        USER_IS_MALE: pl.Float32(),
+        "user_occupation": pl.String(),
+        "user_location": pl.String(),
+        "user_maturity_limit": pl.Float32(),  # years
+    },
+    USER_ACTIVITY_VIEW: {
+        USER_EVENTS_ALL: pl.Int64(),
+        USER_EVENTS_1H: pl.Int64(),  # windows end with the user's last choice, which they include
+        USER_EVENTS_1D: pl.Int64(),
+        USER_EVENTS_7D: pl.Int64(),
+        USER_EVENTS_30D: pl.Int64(),
+        USER_RATINGS_ALL: pl.Int64(),  # events with a value
+        USER_RATING_MEAN: pl.Float32(),
+        USER_FIRST_US: pl.Int64(),  # microseconds since 1970 UTC
+        USER_LAST_US: pl.Int64(),
+        USER_SEEN_US: pl.Int64(),  # as the last, repeated choices included: the row's own time
+        USER_HISTORY_ITEMS: pl.List(pl.String()),  # oldest first, at most HISTORY_WIDTH
+        USER_HISTORY_TIMES: pl.List(pl.Int64()),
+        USER_HISTORY_TYPES: pl.List(pl.Int32()),  # positions in INTERACTION_TYPES
+        USER_HISTORY_VALUES: pl.List(pl.Float32()),
+    },
+    MOVIE_PROFILE_VIEW: {
+        "movie_title": pl.String(),
+        "movie_kind": pl.String(),
+        "movie_year": pl.Float32(),
+        "movie_released_day": pl.Int64(),  # days since 1970-01-01
+        "movie_added_day": pl.Int64(),
+        "movie_duration_minutes": pl.Float32(),
+        "movie_min_age": pl.Float32(),  # years
+        "movie_genres": pl.List(pl.String()),
+        "movie_directors": pl.List(pl.String()),
+        "movie_cast": pl.List(pl.String()),
+    },
+    MOVIE_STATISTICS_VIEW: {
+        **{name: pl.Float32() for name in MOVIE_STATISTICS},
+        ITEM_EVENTS_1D: pl.Float32(),
+        ITEM_RATINGS_ALL: pl.Float32(),
+        ITEM_RATING_MEAN_90D: pl.Float32(),
+        ITEM_TREND_SLOPE_28D: pl.Float32(),  # events a day, per day
+    },
+    MOVIE_PUBLICITY_VIEW: {
+        **{f"pub_{name}": pl.Float32() for name in PUBLICITY_FACTS},
+        PUB_MENTIONS_CHANGE_7D: pl.Float32(),
+        PUB_AUDIENCE_CHANGE_30D: pl.Float32(),
+        PUB_DAYS_SINCE_RELEASE: pl.Float32(),
+    },
+}
+"""What the feature store keeps; `feature_repo` declares it and `marquee.features.state` builds it."""
+
+VIEW_KEYS: Final[dict[str, str]] = {
+    USER_PROFILE_VIEW: USER_ID,
+    USER_ACTIVITY_VIEW: USER_ID,
+    MOVIE_PROFILE_VIEW: ITEM_ID,
+    MOVIE_STATISTICS_VIEW: ITEM_ID,
+    MOVIE_PUBLICITY_VIEW: ITEM_ID,
+}
+"""The join key of each view."""
+
+CONTEXT_FEATURES: Final[dict[str, pl.DataType]] = {
+    CONTEXT_HOUR: pl.Float32(),  # 0 to 23, UTC
+    CONTEXT_WEEKDAY: pl.Float32(),  # 1 Monday to 7 Sunday, UTC
+    CONTEXT_IS_WEEKEND: pl.Float32(),
+    CONTEXT_IS_HOLIDAY: pl.Float32(),  # null where the calendar does not reach
+    CONTEXT_IS_FESTIVAL: pl.Float32(),
+    CONTEXT_DEVICE: pl.String(),
+    CONTEXT_LOCATION: pl.String(),
+}
+"""Facts of a request itself: computed where it is answered, never stored."""
+
+FEATURE_SERVICES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "ranking_v1": {view: tuple(fields) for view, fields in FEATURE_VIEWS.items()},
+    "candidates_v1": {USER_ACTIVITY_VIEW: (USER_EVENTS_ALL, USER_LAST_US, *USER_HISTORY)},
+}
+"""Contracts of model versions: service to view to features. A change of meaning needs a new name."""
+
+
+def view_columns(view: str) -> dict[str, pl.DataType]:
+    """Columns of a view's table: key, both timestamps, fields."""
+    times = {EVENT_TIMESTAMP: TIME_DTYPE, CREATED_TIMESTAMP: TIME_DTYPE}
+    return {VIEW_KEYS[view]: pl.String(), **times, **FEATURE_VIEWS[view]}

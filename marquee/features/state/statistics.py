@@ -1,0 +1,192 @@
+"""What events before each midnight said about each movie: one row per movie and day, known at 00:00 UTC."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from marquee import schema
+from marquee.features.movie_statistics import DAY_US, PRIOR_EVENTS
+
+LOOK_BACK_DAYS: Final = 90
+SLOPE_DAYS: Final = 28
+_SUMS: Final = ("events", "ratings", "rating", "ages", "age", "males", "male")
+"""Per movie and day: numbers of events and of known values, and the values' sums."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DailySums:
+    """Sums of one day's events of one movie, sorted by day and movie; days count from 1970-01-01."""
+
+    table: pl.DataFrame
+
+    @classmethod
+    def of(cls, consumed: pl.DataFrame, profiles: pl.DataFrame) -> Self:
+        """Add up consumed events; `profiles` is the user_profile view.
+
+        Sums run in the order of the events, so that equal events give equal bits.
+        """
+        facts = consumed.join(
+            profiles.select(schema.USER_ID, schema.USER_AGE, schema.USER_IS_MALE),
+            on=schema.USER_ID,
+            how="left",
+            maintain_order="left",
+        ).with_columns((pl.col(schema.TIMESTAMP).dt.epoch("us") // DAY_US).alias("day"))
+        columns = {"events": pl.lit(1.0)}
+        for name, column in (
+            ("rating", schema.VALUE),
+            ("age", schema.USER_AGE),
+            ("male", schema.USER_IS_MALE),
+        ):
+            columns[f"{name}s"] = pl.col(column).is_not_null().cast(pl.Float64)
+            columns[name] = pl.col(column).cast(pl.Float64).fill_null(0)
+        time = pl.col(schema.TIMESTAMP).dt.epoch("us")
+        return cls.combined(
+            [
+                facts.select(
+                    "day",
+                    schema.ITEM_ID,
+                    **columns,
+                    first_us=time,
+                    last_us=time,
+                )
+            ]
+        )
+
+    @classmethod
+    def combined(cls, parts: list[pl.DataFrame]) -> Self:
+        """Add up sums of the same movie and day, in the order of the parts."""
+        everything = pl.concat(parts)
+        key = ["day", schema.ITEM_ID]
+        groups = everything.select(key).unique().sort(key).with_row_index("group")
+        group = everything.join(groups, on=key, how="left", maintain_order="left")["group"].to_numpy()
+        sums = {
+            name: np.bincount(group, everything[name].to_numpy(), minlength=len(groups)) for name in _SUMS
+        }
+        ends = (
+            everything.with_columns(pl.Series("group", group))
+            .group_by("group")
+            .agg(pl.col("first_us").min(), pl.col("last_us").max())
+            .sort("group")
+            .drop("group")
+        )
+        dtypes = dict.fromkeys(_SUMS, pl.Float64)
+        return cls(
+            pl.concat([groups.drop("group"), pl.DataFrame(sums, schema=dtypes), ends], how="horizontal")
+        )
+
+
+def movie_statistics(sums: DailySums, *, first_day: int, last_day: int) -> pl.DataFrame:
+    """Rows of the view for the days from `first_day` to `last_day`, sorted by movie and day.
+
+    The row of day D holds what was known as of D 00:00 UTC: events before it and no other. A movie
+    has rows from the day after its first event on.
+    """
+    past = sums.table.filter(pl.col("day") < last_day)
+    items = past[schema.ITEM_ID].unique().sort()
+    panel = _Panel(past, items, first_day=first_day, last_day=last_day)
+    columns = panel.columns()
+    exists = columns[schema.ITEM_EVENTS_ALL] > 0
+    item, day = np.nonzero(exists)
+    time = pl.Series((day + first_day) * DAY_US).cast(schema.TIME_DTYPE)
+    fields = schema.FEATURE_VIEWS[schema.MOVIE_STATISTICS_VIEW]
+    return pl.DataFrame(
+        {
+            schema.ITEM_ID: items.gather(item),
+            schema.EVENT_TIMESTAMP: time,
+            schema.CREATED_TIMESTAMP: time,
+            **{name: pl.Series(columns[name][exists].astype(np.float32)) for name in fields},
+        },
+        schema=schema.view_columns(schema.MOVIE_STATISTICS_VIEW),
+    ).with_columns(pl.col(pl.Float32).fill_nan(None))
+
+
+class _Panel:
+    """Arrays `(n_items, n_days)`: column `j` is as of the midnight that starts day `first_day + j`."""
+
+    def __init__(self, past: pl.DataFrame, items: pl.Series, *, first_day: int, last_day: int) -> None:
+        self.first_day = first_day
+        self.n_days = last_day - first_day + 1
+        self.shape = (len(items), LOOK_BACK_DAYS + self.n_days)
+        self.past = past
+        self.item = _codes(past[schema.ITEM_ID], items)
+        # Place 0 holds all days before the look-back, place p the events of the day p − 1 after them.
+        start = first_day - LOOK_BACK_DAYS
+        self.place = np.maximum(past["day"].to_numpy() - start + 1, 0)
+        self.first_us = np.full(len(items), np.iinfo(np.int64).max)
+        np.minimum.at(self.first_us, self.item, past["first_us"].to_numpy())
+
+    def columns(self) -> dict[str, Array]:
+        """All statistics by name."""
+        events = self._so_far("events")
+        ratings, rating = self._so_far("ratings"), self._so_far("rating")
+        events_7d, events_30d = self._within(events, 7), self._within(events, 30)
+        now_us = (np.arange(self.n_days) + self.first_day) * DAY_US - 1
+        return {
+            schema.ITEM_EVENTS_ALL: self._now(events),
+            schema.ITEM_EVENTS_1D: self._within(events, 1),
+            schema.ITEM_EVENTS_7D: events_7d,
+            schema.ITEM_EVENTS_30D: events_30d,
+            schema.ITEM_EVENTS_90D: self._within(events, 90),
+            schema.ITEM_TREND_7D: (events_7d + 1) / (events_30d * 7 / 30 + 1),
+            schema.ITEM_TREND_SLOPE_28D: self._slope(events),
+            schema.ITEM_RATINGS_ALL: self._now(ratings),
+            schema.ITEM_RATING_MEAN: self._shrunken_mean(rating, ratings),
+            schema.ITEM_RATING_MEAN_90D: _ratio(self._within(rating, 90), self._within(ratings, 90)),
+            schema.ITEM_AUDIENCE_AGE_MEAN: self._shrunken_mean(self._so_far("age"), self._so_far("ages")),
+            schema.ITEM_AUDIENCE_MALE_SHARE: self._shrunken_mean(self._so_far("male"), self._so_far("males")),
+            schema.ITEM_AGE_DAYS: (now_us - self.first_us[:, None]) / DAY_US,
+            schema.ITEM_IDLE_DAYS: (now_us - self._last_us()) / DAY_US,
+        }
+
+    def _so_far(self, name: str) -> Array:
+        """Running sums by place, `(n_items, LOOK_BACK_DAYS + n_days)`."""
+        flat = np.bincount(
+            self.item * self.shape[1] + self.place, self.past[name].to_numpy(), minlength=np.prod(self.shape)
+        )
+        return np.asarray(np.cumsum(flat.reshape(self.shape), axis=1), np.float64)
+
+    def _now(self, so_far: Array) -> Array:
+        return so_far[:, LOOK_BACK_DAYS:]
+
+    def _within(self, so_far: Array, days: int) -> Array:
+        return self._now(so_far) - so_far[:, LOOK_BACK_DAYS - days : so_far.shape[1] - days]
+
+    def _slope(self, events: Array) -> Array:
+        """Least-squares slope of the daily counts over the last 28 days.
+
+        Source: ordinary least squares, Σ(x − x̄)·y ÷ Σ(x − x̄)², x = 0 … 27.
+        """
+        x = np.arange(SLOPE_DAYS) - (SLOPE_DAYS - 1) / 2
+        daily = np.diff(events, axis=1)  # place p − 1: the day that ends at place p
+        ends = np.arange(LOOK_BACK_DAYS, LOOK_BACK_DAYS + self.n_days)
+        columns = [daily[:, end - SLOPE_DAYS : end] @ x for end in ends]
+        return np.column_stack(columns) / float((x * x).sum())
+
+    def _shrunken_mean(self, total: Array, count: Array) -> Array:
+        """As in `marquee.features.movie_statistics`: `PRIOR_EVENTS` pseudo-events at the overall mean."""
+        total, count = self._now(total), self._now(count)
+        overall = _ratio(total.sum(axis=0), count.sum(axis=0))
+        return np.asarray((total + PRIOR_EVENTS * overall) / (count + PRIOR_EVENTS), np.float64)
+
+    def _last_us(self) -> NDArray[np.int64]:
+        last = np.full(self.shape, np.iinfo(np.int64).min)
+        np.maximum.at(last, (self.item, self.place), self.past["last_us"].to_numpy())
+        return np.asarray(np.maximum.accumulate(last, axis=1)[:, LOOK_BACK_DAYS:], np.int64)
+
+
+def _ratio(total: Array, count: Array) -> Array:
+    """Total ÷ count, NaN where there is nothing to count."""
+    return np.asarray(np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0))
+
+
+def _codes(ids: pl.Series, items: pl.Series) -> NDArray[np.int64]:
+    table = items.to_frame().with_row_index("code")
+    codes: NDArray[Any] = (
+        ids.to_frame().join(table, on=items.name, how="left", maintain_order="left")["code"].to_numpy()
+    )
+    return codes.astype(np.int64)
