@@ -9,6 +9,7 @@ SHELL := /bin/sh
 PYTHON ?=
 RUNARGS ?= ml-100k --runs runs --seed 7
 TESTARGS ?=
+FEASTARGS ?=
 UPGRADE ?=
 
 VENV := .venv
@@ -36,6 +37,10 @@ help: ## List these words
 run: $(STAMPS)/package ## Real events to a measured, gated bundle (RUNARGS="ml-100k --runs runs --seed 7")
 	$(BIN)/marquee train $(RUNARGS)
 
+.PHONY: feast-apply
+feast-apply: $(STAMPS)/dev ## Plan and apply feature_repo (FEASTARGS="--profile local --dry-run")
+	$(BIN)/marquee features apply $(FEASTARGS)
+
 .PHONY: setup
 setup: $(STAMPS)/dev ## Make .venv with the locked dependencies and the development tools
 
@@ -45,6 +50,12 @@ setup: $(STAMPS)/dev ## Make .venv with the locked dependencies and the developm
 test: $(STAMPS)/dev ## Run the tests that need no service, cluster or network (TESTARGS="-k name")
 	@mkdir -p build
 	$(BIN)/python -m pytest -n 2 --junitxml=build/tests.xml $(TESTARGS)
+
+.PHONY: test-services
+test-services: $(STAMPS)/dev ## Run the tests that need services or minutes, with a Redis server of their own
+	@mkdir -p build
+	$(BIN)/python .ci/with_redis.py $(BIN)/python -m pytest -m "services or slow" \
+		--junitxml=build/services.xml $(TESTARGS)
 
 .PHONY: check
 check: $(STAMPS)/dev ## Everything that a tool can judge; changes no file
@@ -136,8 +147,8 @@ $(STAMPS)/package: pyproject.toml $(STAMPS)/core
 	@$(PIP) --no-deps --no-index --no-build-isolation --editable .
 	@touch $@ && rm -f $(BUSY)
 
-$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/core | $(STAMPS)/package
-	@echo "installing the locked development tools (requirements/dev.txt)"
+$(STAMPS)/dev: requirements/dev.txt requirements/features.txt $(STAMPS)/core | $(STAMPS)/package
+	@echo "installing the locked development tools and the feature store (requirements/dev.txt, features.txt)"
 	@touch $(BUSY)
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt -r requirements/features.txt
 	@touch $@ && rm -f $(BUSY)

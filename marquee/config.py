@@ -110,6 +110,10 @@ class Settings(BaseModel):
     """MARQUEE_DATA: downloads and warehouses."""
     runs: Path = Path("runs")
     """MARQUEE_RUNS: run folders with bundles and metrics."""
+    feature_repo: Path = Path("feature_repo")
+    """MARQUEE_FEATURE_REPO: the feature store's declarations and profiles."""
+    profile: str = "local"
+    """MARQUEE_PROFILE: which of those profiles."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -126,3 +130,7 @@ class Settings(BaseModel):
     def warehouse(self, dataset: str) -> Path:
         """The warehouse of one data set."""
         return self.data / "warehouse" / dataset
+
+    def state(self, dataset: str) -> Path:
+        """The feature state of one data set, and the local profile's stores beside it."""
+        return self.data / "features" / dataset

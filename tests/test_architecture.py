@@ -30,8 +30,10 @@ def contracts() -> dict[str, str]:
 
 @pytest.fixture
 def small_marquee(tmp_path: Path) -> Path:
-    """A package named marquee with a module in each room, under the real contracts."""
+    """A package named marquee with a module in each room, and declarations, under the real contracts."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "feature_repo").mkdir()
+    (tmp_path / "feature_repo" / "views.py").touch()
     rooms = [
         "data",
         "features",
@@ -63,6 +65,7 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
     put(small_marquee, "ranking/part", "import lightgbm; from marquee.features import part")
     put(small_marquee, "candidates/part", "import implicit; from marquee.data import part")
     put(small_marquee, "cli", "import typer, rich; from marquee.adapters import part")
+    put(small_marquee, "../feature_repo/views", "import feast; from marquee import schema")
 
     result = lint_imports(small_marquee)
 
@@ -81,6 +84,7 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
         ("features/part", "import lightgbm", "door-ranking"),
         ("ranking/part", "from implicit.als import AlternatingLeastSquares", "door-candidates"),
         ("training/part", "import rich.console", "door-cli"),
+        ("../feature_repo/views", "from marquee.features import part", "declarations"),
     ],
 )
 def test_contract_on_import_hidden_in_function_body_is_broken(

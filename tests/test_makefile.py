@@ -48,7 +48,10 @@ def test_make_without_target_explains_each_target():
     assert set(re.findall(r"^  make ([a-z-]+) +\S", result.stdout, re.MULTILINE)) == targets()
 
 
-@pytest.mark.parametrize("word", ["setup", "run", "test", "check", "format", "lock", "bench", "clean"])
+@pytest.mark.parametrize(
+    "word",
+    ["setup", "run", "test", "test-services", "check", "format", "lock", "bench", "feast-apply", "clean"],
+)
 def test_make_knows_the_promised_word(word: str):
     assert word in targets()
 

@@ -7,6 +7,7 @@ import typer
 
 from marquee.cli.bundle import app as bundle_app
 from marquee.cli.data import app as data_app
+from marquee.cli.features import app as features_app
 from marquee.cli.options import (
     AsJson,
     BundlePath,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(features_app, name="features")
 
 
 @app.callback(invoke_without_command=True)

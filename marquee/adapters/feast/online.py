@@ -1,0 +1,180 @@
+"""Rows in the online store: one user's, read with the limit of age; pushed ones, ordered by their time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+from feast import FeatureService, FeatureStore, FeatureView, utils
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from marquee import schema
+from marquee.adapters.feast.declarations import ttl_seconds
+from marquee.errors import ContractError
+
+SECOND_US: Final = 1_000_000
+WRITE_ROWS: Final = 5_000
+"""Rows that are turned into Feast's messages at a time: memory stays below half of a gigabyte."""
+READ_KEYS: Final = 500
+"""Keys that are looked up at a time: an answer within the timeout of a request."""
+EXACT_TIME: Final = {schema.USER_ACTIVITY_VIEW: schema.USER_SEEN_US}
+"""Features that hold the row's time in microseconds; stores themselves keep whole seconds."""
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """What the online store knows of one user; a missing or expired view is all null."""
+
+    user_id: str
+    values: dict[str, Any]
+    """By feature, in the order of the service."""
+    known_at_s: dict[str, int | None]
+    """By view, seconds since 1970 UTC of the row's event time; None where missing or expired."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any view has a row."""
+        return any(time is not None for time in self.known_at_s.values())
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What became of pushed rows."""
+
+    written: int
+    superseded: int
+    """Left out because the store, or the frame itself, holds a newer row of that key."""
+
+
+@dataclass(frozen=True, eq=False)
+class UserLookup:
+    """The user views of one service, resolved once."""
+
+    store: FeatureStore
+    refs: list[str]
+    view_of: dict[str, str]
+    ttl_s: dict[str, int | None]
+
+    @classmethod
+    def of(
+        cls, store: FeatureStore, service: FeatureService, views: Mapping[str, FeatureView]
+    ) -> "UserLookup":
+        """Of a service as it stands in the registry."""
+        parts = [
+            part
+            for part in service.feature_view_projections
+            if [column.name for column in views[part.name].entity_columns] == [schema.USER_ID]
+        ]
+        pairs = [(field.name, part.name) for part in parts for field in part.features]
+        return cls(
+            store=store,
+            refs=[f"{view}:{feature}" for feature, view in pairs],
+            view_of=dict(pairs),
+            ttl_s={part.name: ttl_seconds(views[part.name]) for part in parts},
+        )
+
+    def read(self, user_id: str, *, now: datetime) -> UserRow:
+        """One read; neither a status of Feast nor its TTL is relied on, since stores differ in both."""
+        answer = self.store.get_online_features(self.refs, [{schema.USER_ID: user_id}]).to_dict(
+            include_event_timestamps=True
+        )
+        known: dict[str, int | None] = dict.fromkeys(self.ttl_s)
+        for feature, view in self.view_of.items():
+            seconds = answer[f"{feature}__ts"][0]
+            if known[view] is None and seconds and _is_fresh(seconds, self.ttl_s[view], now):
+                known[view] = int(seconds)
+        values = {
+            feature: answer[feature][0] if known[view] is not None else None
+            for feature, view in self.view_of.items()
+        }
+        return UserRow(user_id, values, known)
+
+
+def _is_fresh(seconds: int, ttl_s: int | None, now: datetime) -> bool:
+    return ttl_s is None or now.timestamp() - seconds <= ttl_s
+
+
+def push_rows(store: FeatureStore, view: FeatureView, rows: pl.DataFrame) -> PushReport:
+    """Write each key's newest row unless the store has a newer one; the same row twice is no harm.
+
+    One process pushes the rows of one key, since stores can't compare and write in one step.
+
+    Raises:
+        ContractError: a column is missing, unknown, or of another type, or a key or time is null.
+    """
+    checked = checked_rows(view.name, rows)
+    key = schema.VIEW_KEYS[view.name]
+    newest = checked.sort(schema.EVENT_TIMESTAMP, schema.CREATED_TIMESTAMP).unique(
+        key, keep="last", maintain_order=True
+    )
+    written = 0
+    for chunk in newest.sort(key).iter_slices(WRITE_ROWS):
+        written += write_newer(store, view, chunk.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return PushReport(written=written, superseded=len(checked) - written)
+
+
+def checked_rows(view: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with exactly the view's columns in their order.
+
+    Raises:
+        ContractError: a column is missing, unknown, or of another type, or a key or time is null.
+    """
+    columns = schema.view_columns(view)
+    for name in rows.columns:
+        if name not in columns:
+            raise ContractError(
+                f"view {view} has no column {name!r}.", remedy=f"It has {', '.join(columns)}."
+            )
+    for name, dtype in columns.items():
+        if name not in rows.columns:
+            raise ContractError(f"rows for {view} lack column {name!r}.", remedy="Push complete rows.")
+        if rows[name].dtype not in (dtype, pl.Null):
+            raise ContractError(
+                f"column {name!r} of rows for {view} is {rows[name].dtype}, not {dtype}.",
+                remedy="Build rows with marquee.features.state, or cast the column.",
+            )
+    head = [schema.VIEW_KEYS[view], schema.EVENT_TIMESTAMP, schema.CREATED_TIMESTAMP]
+    for name in head:
+        if rows[name].null_count():
+            raise ContractError(f"column {name!r} of rows for {view} holds null.", remedy="Drop these rows.")
+    return rows.select([pl.col(name).cast(dtype) for name, dtype in columns.items()])
+
+
+def write_newer(store: FeatureStore, view: FeatureView, rows: pa.Table) -> int:
+    """Write the rows, one a key, whose time is not before the store's; gives their number."""
+    keys = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
+    messages = utils._convert_arrow_to_proto(rows, view, keys)
+    stored = stored_times_us(store, view, [message[0] for message in messages])
+    times = pl.Series(rows[schema.EVENT_TIMESTAMP].cast(pa.int64())).to_list()
+    newer = [
+        message
+        for message, time_us, stored_us in zip(messages, times, stored, strict=True)
+        if stored_us is None or time_us >= stored_us
+    ]
+    if newer:
+        provider = store._get_provider()
+        provider.online_write_batch(store.config, view, newer, lambda _: None)
+    return len(newer)
+
+
+def stored_times_us(store: FeatureStore, view: FeatureView, keys: Sequence[EntityKey]) -> list[int | None]:
+    """Event times of stored rows in microseconds; whole seconds in views without an exact time."""
+    exact = EXACT_TIME.get(view.name)
+    probe = exact or view.features[0].name
+    provider = store._get_provider()
+    times: list[int | None] = []
+    for offset in range(0, len(keys), READ_KEYS):
+        found = provider.online_read(store.config, view, list(keys[offset : offset + READ_KEYS]), [probe])
+        times += [_time_us(time, values, exact) for time, values in found]
+    return times
+
+
+def _time_us(time: datetime | None, values: Mapping[str, Value] | None, exact: str | None) -> int | None:
+    if exact and values and exact in values and values[exact].HasField("int64_val"):
+        return int(values[exact].int64_val)
+    if time is None or not time.timestamp():  # Redis gives time 0 for a key that it does not have
+        return None
+    return int(utils.make_tzaware(time).timestamp()) * SECOND_US

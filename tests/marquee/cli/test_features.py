@@ -1,0 +1,119 @@
+"""`marquee features …` on a small warehouse, as a person would type it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from marquee import schema
+from marquee.cli.app import app
+from marquee.data.warehouse import Warehouse
+from marquee.errors import ConfigError, FeatureStoreError, MarqueeError, SourceError
+from tests.factories import DAY_S, event_table
+from tests.marquee.adapters.feast.place import REPO, TABLES
+
+ROWS = [("u0", "a", DAY_S, 4.0), ("u0", "b", 2 * DAY_S, 3.0), ("u1", "a", 2 * DAY_S, 2.0)]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder whose warehouse "small" holds side tables; events come as Parquet."""
+    monkeypatch.setenv("MARQUEE_DATA", str(tmp_path))
+    monkeypatch.setenv("MARQUEE_FEATURE_REPO", str(REPO))
+    monkeypatch.delenv("MARQUEE_STATE", raising=False)
+    monkeypatch.delenv("MARQUEE_PROFILE", raising=False)
+    warehouse = Warehouse(tmp_path / "warehouse" / "small")
+    warehouse.write_table(schema.USERS, TABLES.users)
+    _interactions(warehouse)
+    return tmp_path
+
+
+def _interactions(warehouse: Warehouse) -> None:
+    with warehouse.writing() as writer:
+        file = writer.staging / "events.parquet"
+        event_table(ROWS).write_parquet(file)
+        part = writer.add_part(file, table=schema.INTERACTIONS, partition="1970-01", rows=len(ROWS))
+        writer.commit(writer.contents.with_parts(schema.INTERACTIONS, {"1970-01": part}))
+
+
+def ask(*words: str):
+    """The JSON that a command answers with; what it raises is raised here."""
+    result = CliRunner().invoke(app, ["features", *words, "--dataset", "small", "--json"])
+    if isinstance(result.exception, MarqueeError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_features_from_build_to_a_pushed_event(place: Path):
+    built = ask("build")
+    planned = ask("apply", "--dry-run")
+    applied = ask("apply")
+    online = {row["view"]: row["written"] for row in ask("materialize")}
+    event_table([("u0", "c", 3 * DAY_S, 5.0)]).write_parquet(place / "new.parquet")
+    pushed = ask("push", str(place / "new.parquet"))
+    again = ask("push", str(place / "new.parquet"))
+
+    row = ask("get", "u0", "--service", "candidates_v1")
+
+    assert built["events"] == 3
+    assert (planned["applied"], applied["applied"]) == (False, True)
+    assert planned["changes"] == applied["changes"] != []
+    assert ask("apply")["changes"] == []
+    assert online[schema.USER_ACTIVITY_VIEW] == 2
+    assert (pushed["changed_events"], pushed["written"]) == (1, 1)
+    assert (again["changed_events"], again["state_id"]) == (0, pushed["state_id"])
+    assert row["values"][schema.USER_HISTORY_ITEMS] == ["a", "b", "c"]
+    status = {view["view"]: view for view in ask("status")}
+    assert status[schema.USER_ACTIVITY_VIEW]["rows"] == 4
+
+
+def test_get_of_an_unknown_user_is_one_clear_error(place: Path):
+    ask("build")
+    ask("apply")
+
+    with pytest.raises(FeatureStoreError, match="no row of user 'nobody'"):
+        ask("get", "nobody")
+
+
+def test_get_before_apply_names_the_remedy(place: Path):
+    with pytest.raises(FeatureStoreError) as refusal:
+        ask("get", "u0")
+
+    assert "marquee features apply" in refusal.value.remedy
+
+
+def test_push_of_a_file_without_events_names_the_columns(place: Path):
+    (place / "new.parquet").write_text("nothing")
+
+    with pytest.raises(SourceError, match="holds no events"):
+        ask("push", str(place / "new.parquet"))
+
+
+def test_materialize_to_a_time_that_is_none_is_refused(place: Path):
+    with pytest.raises(ConfigError, match="'tomorrow' is no time"):
+        ask("materialize", "--end", "tomorrow")
+
+
+def test_features_without_feast_are_one_line_with_the_remedy(place: Path):
+    program = (
+        "import sys, importlib.machinery as m; find = m.PathFinder.find_spec\n"
+        "m.PathFinder.find_spec = lambda name, *rest: None if name == 'feast' else find(name, *rest)\n"
+        "from marquee.cli import main; sys.argv = ['marquee', 'features', 'status']; main()"
+    )
+
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 2
+    assert "Feast is not installed" in result.stderr
+    assert "make setup" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_of_serve_says_that_serving_goes_another_way():
+    result = CliRunner().invoke(app, ["features", "serve", "--help"])
+
+    assert "in process" in " ".join(result.output.split())
