@@ -102,10 +102,12 @@ lock: $(STAMPS)/dev ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1
 	$(BIN)/python .ci/locks.py compile $(if $(UPGRADE),--upgrade)
 
 .PHONY: bench
-bench: $(STAMPS)/dev ## Measure import, quality and scale; writes benchmarks/results (10 min)
+bench: $(STAMPS)/dev ## Measure import, quality, scale and the point-in-time join; writes benchmarks/results (12 min)
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python benchmarks/point_in_time.py
+	$(BIN)/python benchmarks/point_in_time.py --labels 5M 20M --engines ours
 
 .PHONY: hooks
 hooks: $(STAMPS)/dev ## Run the checks before each git commit
