@@ -169,6 +169,45 @@ def get(
 
 
 @app.command()
+def export(
+    dataset: Dataset = DEFAULT,
+    profile: ProfileName = None,
+    at: Annotated[str | None, typer.Option("--at", help="ISO time; now by default.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder of the versions; item_matrix in the state by default.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Whatever the version before was: items, columns, nulls.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write all movies' state as one matrix, which servers hold; refused where it looks like an accident."""
+    from marquee.cli.render import OUT, facts, print_json
+    from marquee.features.item_matrix import SERVICE, export_item_matrix, item_views
+
+    door, _ = _door(dataset, profile)
+    from marquee.adapters.feast import item_rows  # needs Feast, which the line above looks for
+
+    now = datetime.now(UTC)
+    as_of = _time(at, now)
+    rows = item_rows(door, SERVICE, item_views(SERVICE), at=as_of)
+    folder = to or _settings().state(dataset) / "item_matrix"
+    made = export_item_matrix(rows, folder, as_of=as_of, now=now, force=force)
+    values = {
+        "version": made.version,
+        "service": made.service,
+        "items": len(made),
+        "columns": len(made.columns),
+        "as_of": as_of.isoformat(),
+        "folder": str(folder),
+    }
+    if as_json:
+        print_json(values)
+    else:
+        OUT.print(facts("Item matrix", {name.replace("_", " "): value for name, value in values.items()}))
+
+
+@app.command()
 def status(dataset: Dataset = DEFAULT, profile: ProfileName = None, as_json: AsJson = False) -> None:
     """How fresh each view is, offline and online."""
     from marquee.cli.render import OUT, print_json, table

@@ -5,6 +5,7 @@ Importing it imports Feast, which takes seconds: do so where it is used.
 
 from marquee.adapters.feast.declarations import Declarations, load_declarations
 from marquee.adapters.feast.door import FeatureDoor
+from marquee.adapters.feast.items import item_rows
 from marquee.adapters.feast.materialise import MaterialiseReport
 from marquee.adapters.feast.online import PushReport, UserRow
 from marquee.adapters.feast.plan import Change, Plan
@@ -21,5 +22,6 @@ __all__ = [
     "PushReport",
     "UserRow",
     "ViewStatus",
+    "item_rows",
     "load_declarations",
 ]

@@ -12,6 +12,7 @@ from marquee import schema
 from marquee.cli.app import app
 from marquee.data.warehouse import Warehouse
 from marquee.errors import ConfigError, FeatureStoreError, MarqueeError, SourceError
+from marquee.features.item_matrix import ItemMatrixHolder
 from tests.factories import DAY_S, event_table
 from tests.marquee.adapters.feast.place import REPO, TABLES
 
@@ -117,3 +118,23 @@ def test_help_of_serve_says_that_serving_goes_another_way():
     result = CliRunner().invoke(app, ["features", "serve", "--help"])
 
     assert "in process" in " ".join(result.output.split())
+
+
+def test_export_writes_a_matrix_that_a_holder_serves(place: Path):
+    ask("build")
+    ask("apply")
+
+    made = ask("export", "--at", "1970-01-04")
+
+    held = ItemMatrixHolder(made["folder"]).current
+    assert (held.version, len(held), len(held.columns)) == (made["version"], made["items"], made["columns"])
+    assert made["items"] == 2  # a and b
+    assert made["as_of"] == "1970-01-04T00:00:00+00:00"
+    events = held.columns.index(schema.ITEM_EVENTS_ALL)
+    assert held.lookup(["a", "b"])[:, events].tolist() == [2, 1]
+    assert ask("export", "--at", "1970-01-04", "--to", str(place / "copy"))["version"] == made["version"]
+    with pytest.raises(FeatureStoreError, match=r"of the 2 items .* only 1 are left"):
+        ask("export", "--at", "1970-01-03")  # before b
+    assert ask("export", "--at", "1970-01-03", "--force")["items"] == 1
+    with pytest.raises(FeatureStoreError, match="nothing is known of any movie"):
+        ask("export")  # now, decades later
