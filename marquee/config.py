@@ -7,18 +7,19 @@ A run's values come from a YAML file that holds only what differs from the defau
       ease: {regularization: 250}
 """
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from marquee.candidates.routes import RoutesConfig
 from marquee.candidates.union import UnionConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.splits import TemporalConfig
+from marquee.data.yaml_text import parse_yaml
 from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
@@ -54,6 +55,13 @@ class TrainingConfig(BaseModel):
     """What the challenger must show."""
 
     @model_validator(mode="after")
+    def _is_finite(self) -> Self:
+        for key, value in _numbers(self.model_dump()):
+            if not math.isfinite(value):  # no fit survives it, and JSON can't hold it
+                raise ValueError(f"{key} = {value} is not finite")
+        return self
+
+    @model_validator(mode="after")
     def _measures_what_the_gate_asks(self) -> Self:
         wanted = {HEADLINE_K, *(cut.k for cut in self.gate.cuts)}
         if missing := sorted(wanted - set(self.evaluation.ks)):
@@ -76,12 +84,12 @@ class TrainingConfig(BaseModel):
                 message names file, key and value.
         """
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check --config.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise ConfigError(f"{path} is no YAML: {error}.", remedy="Mend the file.") from error
-        return cls.from_values(values or {}, where=str(path))
+        return cls.from_values(parse_yaml(text, origin=str(path)) or {}, where=str(path))
 
     @classmethod
     def from_values(cls, values: Any, *, where: str) -> Self:  # noqa: ANN401 - unchecked until here
@@ -94,11 +102,26 @@ class TrainingConfig(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+            if not first["loc"] and first["type"] == "value_error":  # it names its keys itself
+                problem = f"{where}: {first['ctx']['error']}."
+            else:
+                key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+                problem = f"{where}: {key} = {first['input']!r}: {first['msg']}."
             raise ConfigError(
-                f"{where}: {key} = {first['input']!r}: {first['msg']}.",
-                remedy="`marquee train --show-config` prints every key with its default.",
+                problem, remedy="`marquee train --show-config` prints every key with its default."
             ) from error
+
+
+def _numbers(values: object, key: str = "") -> Iterator[tuple[str, float]]:
+    """The fractional numbers of nested plain values, with their dotted keys."""
+    if isinstance(values, float):
+        yield key, values
+    elif isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from _numbers(value, f"{key}.{name}".lstrip("."))
+    elif isinstance(values, list | tuple):
+        for number, value in enumerate(values):
+            yield from _numbers(value, f"{key}.{number}")
 
 
 class Settings(BaseModel):

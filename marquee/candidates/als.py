@@ -14,6 +14,7 @@ from marquee.candidates.matrix import user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.errors import ConfigError
 
 
 class AlsConfig(RouteConfig):
@@ -58,9 +59,14 @@ class ImplicitAls:
 
     @classmethod
     def fit(cls, interactions: Interactions, config: AlsConfig, *, seed: int) -> Self:
-        """Alternate least squares over the users × items matrix."""
+        """Alternate least squares over the users × items matrix.
+
+        Raises:
+            ConfigError: the knobs are so extreme that there is no solution.
+        """
         # Heavy: paid only where a model is trained.
         from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
+        from implicit.recommender_base import ModelFitError  # noqa: PLC0415
 
         matrix = user_item_matrix(interactions)
         # implicit threads by itself and two pools fight; it warns of that when it is constructed.
@@ -72,7 +78,14 @@ class ImplicitAls:
                 random_state=seed,
             )
             confidence = sp.csr_matrix(matrix * (1 + config.confidence))  # it knows no csr_array
-            model.fit(confidence, show_progress=False)
+            try:
+                model.fit(confidence, show_progress=False)
+            except ModelFitError as err:
+                raise ConfigError(
+                    f"routes.als has no solution for this data with confidence {config.confidence:g} and"
+                    f" regularization {config.regularization:g}: {err}.",
+                    remedy="Lower routes.als.confidence or raise routes.als.regularization.",
+                ) from err
         return cls(
             item_factors=np.asarray(model.item_factors, np.float32),
             known=np.diff(matrix.tocsc().indptr) > 0,
@@ -86,15 +99,15 @@ class ImplicitAls:
         n_factors = self.item_factors.shape[1]
         factors = self.item_factors.astype(np.float64)
         shared = factors.T @ factors + self.regularization * np.eye(n_factors)
-        left = np.empty((len(histories), n_factors, n_factors))
-        right = np.empty((len(histories), n_factors))
+        vectors = np.empty((len(histories), n_factors), np.float32)
         weight = histories.recency_weights(self.half_life_events).astype(np.float64)
-        for query in range(len(histories)):
+        for query in range(len(histories)):  # one at a time: all left sides together are queries × factors²
             span = slice(histories.offsets[query], histories.offsets[query + 1])
             chosen = factors[histories.item_index[span]]
-            left[query] = shared + (chosen * (self.confidence * weight[span, np.newaxis])).T @ chosen
-            right[query] = ((1 + self.confidence) * weight[span]) @ chosen
-        return np.linalg.solve(left, right[:, :, np.newaxis])[:, :, 0].astype(np.float32)
+            left = shared + (chosen * (self.confidence * weight[span, np.newaxis])).T @ chosen
+            right = ((1 + self.confidence) * weight[span]) @ chosen
+            vectors[query] = np.linalg.solve(left, right)
+        return vectors
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Dot products with all item factors; items without events are `-inf`."""

@@ -114,13 +114,14 @@ class Ease:
 
 def _solve_by_items(matrix: sp.csr_array, regularization: float) -> NDArray[np.float32]:
     """-P ÷ diag(P) with a zero diagonal, P = (XᵀX + λI)⁻¹; work grows with items³."""
-    gram = (matrix.T @ matrix).toarray().astype(np.float64)
+    gram = (matrix.T @ matrix).toarray(order="C").astype(np.float64)  # F order would be copied to solve
     gram[np.diag_indices_from(gram)] += regularization
     # Cholesky and its inverse take a third of the work of a general inverse, in place.
     inverse, _ = lapack.dpotri(_cholesky(gram), lower=True, overwrite_c=True)
     diagonal = np.diag(inverse).copy()
     # dpotri fills the lower triangle only.
     weights = inverse.astype(np.float32)
+    del gram, inverse  # one buffer, and the largest
     weights = np.tril(weights, -1)
     weights += weights.T
     weights /= -diagonal[np.newaxis, :].astype(np.float32)
@@ -137,6 +138,7 @@ def _solve_by_users(matrix: sp.csr_array, regularization: float) -> NDArray[np.f
     gram[np.diag_indices_from(gram)] += regularization
     half = solve_triangular(_cholesky(gram), matrix.toarray().astype(np.float64), lower=True)
     explained = half.T @ half
+    del half
     explained /= 1 - np.diag(explained).copy()
     weights = explained.astype(np.float32)
     weights[np.diag_indices_from(weights)] = 0

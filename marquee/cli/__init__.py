@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 from marquee.cli.app import app
 from marquee.cli.render import print_error
@@ -10,11 +11,12 @@ from marquee.errors import MarqueeError
 
 def main() -> None:
     """Run the command line; what a user can cause ends in two lines, never in a traceback."""
-    # Waiting OpenMP threads that spin make boosting many times slower on a machine that is shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Before OpenMP is loaded: threads that wait by spinning make LightGBM several times slower as soon
     # as another process wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # an ASCII terminal or pipe shows "?" for what it lacks
+            stream.reconfigure(errors="replace")
     try:
         try:
             app()
@@ -26,5 +28,14 @@ def main() -> None:
     except BrokenPipeError:  # `marquee … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk behind `marquee … > file`, or no room for temporary files
+        print_error(
+            MarqueeError(
+                f"the system refused to read or write: {error}.",
+                remedy="Check free space and permissions there, also of the output and of TMPDIR.",
+            )
+        )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(MarqueeError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -132,6 +132,8 @@ def _lift(assessment: Assessment, reference: str) -> str:
     if found is None:
         return ""
     lift = found.lift
+    if not np.isfinite(lift.estimate):
+        return "undefined"  # the reference is zero: nothing to be a multiple of
     return rf"{lift.estimate:+.1%} \[{100 * lift.low:+.1f}, {100 * lift.high:+.1f}]"
 
 

@@ -162,6 +162,6 @@ def _require_text(head: bytes, *, path: Path) -> None:
     is_dense = n_control > max(_MAX_CONTROL_SHARE * len(head), _MIN_CONTROL_BYTES)
     if n_control and (kind or is_dense):  # a few NULs in text cost their lines, not the file
         raise SourceError(
-            f"{path} is {kind or 'binary data'}, not text.",
+            f"{path} is {kind or 'binary data'}, not UTF-8 or Latin-1 text.",
             remedy="Unpack or convert it to UTF-8 or Latin-1 text first, or correct the mapping's format.",
         )

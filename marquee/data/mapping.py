@@ -5,7 +5,6 @@ RecBole layouts lie in `marquee/data/mappings/` and are loaded by name.
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -14,7 +13,6 @@ from typing import Final, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,6 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from marquee import schema
+from marquee.data.yaml_text import parse_yaml
 from marquee.errors import ConfigError
 
 TimeUnit = Literal["s", "ms", "us", "iso8601"]
@@ -219,6 +218,12 @@ class Mapping(BaseModel):
                 f"{origin}: a mapping has keys and values, this is {_shown(content)}.",
                 remedy="Give at least the keys format and columns.",
             )
+        if schema.INTERACTIONS in content:
+            raise ConfigError(
+                f"{origin} describes a whole folder: it has the key {schema.INTERACTIONS!r}.",
+                remedy="Give a file with just what stands under its interactions.mapping, or train on the"
+                " folder: `marquee train folder --source FOLDER`.",
+            )
         try:
             return cls.model_validate(content)
         except ValidationError as err:
@@ -226,14 +231,7 @@ class Mapping(BaseModel):
 
     @classmethod
     def _from_text(cls, text: str, *, origin: str) -> Self:
-        try:
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as err:
-            reason = re.sub(r"\s+", " ", str(err))
-            raise ConfigError(
-                f"{origin} is not valid YAML: {reason}.", remedy="Mend the line it names."
-            ) from err
-        return cls.from_dict(content, origin=origin)
+        return cls.from_dict(parse_yaml(text, origin=origin), origin=origin)
 
 
 def preset_names() -> Sequence[str]:

@@ -19,7 +19,8 @@ def read_parquet(path: Path, mapping: Mapping, *, config: ReadConfig) -> Iterato
 
     Raises:
         SourceError: the file is missing, empty, not Parquet or damaged.
-        ContractError: a mapped column is missing or holds lists or structs.
+        ContractError: a mapped column is missing, holds lists or structs, or durations or bare times of
+            day, which are no moments.
     """
     _require_parquet(path)
     try:
@@ -65,6 +66,12 @@ def _select(mapping: Mapping, fields: pl.Schema, *, path: Path) -> list[pl.Expr]
             raise ContractError(
                 f"{path}: column {field!r} for {column} holds {fields[str(field)]}, not single values.",
                 remedy="Map a column of single values, or unnest it first.",
+            )
+        if fields[str(field)] in (pl.Duration, pl.Time):
+            raise ContractError(
+                f"{path}: column {field!r} for {column} holds {fields[str(field)]}, which is no moment and"
+                " no text.",
+                remedy="Map a column of timestamps, numbers or text.",
             )
     return [pl.col(str(field)).alias(column) for column, field in mapping.columns.items()]
 

@@ -51,7 +51,7 @@ class Quarantine:
         if not records:
             return
         self.reasons.update(record.reason for record in records)
-        with storage_errors(self.path.parent):
+        with storage_errors(self.path.parent, what="the quarantine folder"):
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._unfinished.open("w", encoding="utf-8", errors="backslashreplace")
@@ -65,7 +65,7 @@ class Quarantine:
         """
         if self._file is None:
             return None
-        with storage_errors(self.path.parent):
+        with storage_errors(self.path.parent, what="the quarantine folder"):
             self._file.close()
             self._unfinished.replace(self.path)
         self._file = None

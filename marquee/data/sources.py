@@ -58,7 +58,7 @@ def find_files(sources: Sequence[str | Path], mapping: Mapping) -> list[SourceFi
     Raises:
         SourceError: a source that leads to no file, or to one that can't be read.
     """
-    if not sources:
+    if not sources or "" in sources:  # Path("") would be the working directory
         raise SourceError("no source is named.", remedy="Name at least one file, folder or glob.")
     found: dict[Path, SourceFile] = {}
     for source in sources:

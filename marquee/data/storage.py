@@ -62,8 +62,8 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def storage_errors(root: Path) -> Iterator[None]:
-    """Turn what a failing disk raises into one clear error.
+def storage_errors(root: Path, *, what: str = "the warehouse") -> Iterator[None]:
+    """Turn what a failing disk raises into one clear error that names `what` lies at `root`.
 
     Raises:
         WarehouseError: no space, no permission, or another fault of the disk.
@@ -75,7 +75,7 @@ def storage_errors(root: Path) -> Iterator[None]:
             err.strerror if isinstance(err, OSError) and err.strerror else " ".join(str(err).split())[:200]
         )
         raise WarehouseError(
-            f"the warehouse {root} can't be read or written: {cause}.",
+            f"{what} {root} can't be read or written: {cause}.",
             remedy="Check free space and permissions there, then run again: nothing half-written was kept.",
         ) from err
 

@@ -38,6 +38,9 @@ def test_from_file_that_is_empty_is_the_defaults(tmp_path):
         ("gate: {k: 3, cuts: [{k: 3, tolerance: 0}]}", "3"),
         ("- a\n- list", "top level"),
         ("seed: [", "run.yaml"),
+        ("seed: 2020-13-45", "month must be in"),
+        ("lightgbm: {learning_rate: .inf}", "lightgbm.learning_rate = inf is not finite"),
+        ("routes: {ease: {half_life_events: .inf}}", "routes.ease.half_life_events = inf is not finite"),
         ("seed: !!python/object/apply:os.getcwd []", "run.yaml"),
     ],
 )

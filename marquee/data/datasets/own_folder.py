@@ -6,7 +6,7 @@ Example of a mapping.yaml:
       files: events/*.csv
       mapping: {format: csv, columns: {...}, timestamp_unit: iso8601}   # or the name of a ready-made one
     users: users.csv          # optional, with the contract's column names; CSV or Parquet
-    movies: movies.parquet    # optional, as are publicity and calendar
+    movies: movies.parquet    # optional, as is publicity
 
 In CSV, a list (genres, cast) is one field with `|` between its elements.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import yaml
 
 from marquee import schema
 from marquee.data.datasets.raw import RawDataset, conform
 from marquee.data.mapping import Mapping
+from marquee.data.yaml_text import parse_yaml
 from marquee.errors import ConfigError, ContractError, SourceError
 
 MAPPING_FILE: Final = "mapping.yaml"
@@ -63,15 +63,13 @@ def load_own_folder(root: Path, *, source: str) -> RawDataset:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise SourceError(
             f"{path} can't be read: {err}.",
             remedy=f"A folder of your own data needs a {MAPPING_FILE} with the key {schema.INTERACTIONS}.",
         ) from err
-    except yaml.YAMLError as err:
-        reason = " ".join(str(err).split())
-        raise ConfigError(f"{path} is not valid YAML: {reason}.", remedy="Mend the line it names.") from err
+    content = parse_yaml(text, origin=str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path} has no keys.", remedy=f"Give at least the key {schema.INTERACTIONS}.")
     return content
@@ -86,7 +84,7 @@ def _read_interactions(content: object, *, root: Path) -> tuple[tuple[Path, ...]
     pattern, mapping = content["files"], content["mapping"]
     if not isinstance(pattern, str) or not pattern or pattern.startswith("/") or ".." in Path(pattern).parts:
         raise ConfigError(f"{where}.files is {pattern!r}.", remedy="Give a file or glob inside the folder.")
-    files = tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
+    files = _matching(root, pattern, where=where)
     if not files:
         raise SourceError(
             f"{where}.files: nothing in {root} matches {pattern!r}.", remedy="Correct the pattern."
@@ -96,11 +94,25 @@ def _read_interactions(content: object, *, root: Path) -> tuple[tuple[Path, ...]
     return files, Mapping.from_dict(mapping, origin=f"{where}.mapping")
 
 
+def _matching(root: Path, pattern: str, *, where: str) -> tuple[Path, ...]:
+    """The files below `root` that a pattern names, sorted."""
+    try:
+        return tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
+    except (ValueError, IndexError, NotImplementedError) as err:  # "a**", "." and the like
+        raise ConfigError(
+            f"{where}.files is {pattern!r}, which is no glob.",
+            remedy="Name a file or a glob such as 'events/*.csv'; '**' stands alone between two slashes.",
+        ) from err
+
+
 def _read_table(path: Path, *, name: str) -> pl.DataFrame:
     columns = schema.TABLE_SCHEMAS[name]
     try:
         is_parquet = path.suffix == ".parquet"
-        table = pl.read_parquet(path) if is_parquet else pl.read_csv(path, infer_schema=False)
+        if is_parquet:  # a path is a path, even one with brackets in it
+            table = pl.read_parquet(path, glob=False)
+        else:
+            table = pl.read_csv(path, infer_schema=False, glob=False)
     except (OSError, pl.exceptions.PolarsError) as err:
         reason = str(err).splitlines()[0]
         raise SourceError(f"{path} can't be read: {reason}.", remedy="Give a CSV or Parquet file.") from err

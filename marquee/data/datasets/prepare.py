@@ -109,7 +109,8 @@ def load_dataset(
     if events.is_empty():
         raise NotEnoughDataError(
             f"snapshot {snapshot.id[:12]} of {name} holds no event.",
-            remedy="Fetch a data set with interactions: `marquee data list` names them.",
+            remedy="If these are your files, look whether they hold more than a header; a catalogue has no"
+            " events: `marquee data list` names data sets that do.",
         )
     tables = {
         table: warehouse.read_table(table, snapshot=snapshot) if snapshot.rows.get(table) else None

@@ -1,3 +1,4 @@
+import tracemalloc
 import warnings
 
 import implicit.utils
@@ -8,6 +9,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from marquee.candidates.als import AlsConfig, ImplicitAls
+from marquee.errors import ConfigError
 from tests.conformance import RouteConformance
 from tests.factories import all_histories, checkerboard, histories
 
@@ -85,3 +87,35 @@ def test_fit_leaves_no_warning_and_no_limit_on_threads(monkeypatch):
 
     assert after == before
     assert 2 in after
+
+
+def test_fold_in_memory_does_not_grow_with_queries_times_factors_squared():
+    n_queries, n_factors = 500, 100
+    als = ImplicitAls(
+        item_factors=np.eye(n_factors, dtype=np.float32),
+        known=np.ones(n_factors, bool),
+        regularization=0.1,
+        confidence=1.0,
+        half_life_events=None,
+    )
+    asked = histories(*([(query % n_factors, 1)] for query in range(n_queries)))
+
+    tracemalloc.start()
+    try:
+        vectors = als.fold_in(asked)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    # Chosen: (1 + α) / (1 + λ + α) = 2 / 2.1 in the chosen direction, nothing elsewhere.
+    np.testing.assert_allclose(vectors[7], 2 / 2.1 * np.eye(n_factors)[7], atol=1e-6)
+    assert peak < n_queries * n_factors**2 * 8 / 10
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_fit_without_a_solution_names_its_knobs():
+    with pytest.raises(ConfigError) as caught:
+        ImplicitAls.fit(checkerboard(), AlsConfig(factors=2, confidence=1e300), seed=1)
+
+    assert "routes.als" in caught.value.problem
+    assert "1e+300" in caught.value.problem

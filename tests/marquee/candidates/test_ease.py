@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marquee.candidates.ease import Ease, EaseConfig
+from marquee.candidates.ease import Ease, EaseConfig, _solve_by_items, _solve_by_users
 from marquee.errors import ConfigError
 from tests.conformance import RouteConformance
 from tests.factories import checkerboard, events, histories
@@ -103,3 +106,21 @@ def test_fit_regularization_below_rounding_is_refused_with_its_name():
         Ease.fit(twins, EaseConfig(regularization=1e-30))
 
     assert "ease.regularization" in caught.value.problem
+
+
+@pytest.mark.parametrize("n_users", [1_200, 100], ids=["by items", "by users"])
+def test_fit_memory_stays_near_twelve_bytes_per_pair_of_items(n_users):
+    n_items = 400
+    rng = np.random.default_rng(0)
+    matrix = sp.csr_array((rng.random((n_users, n_items)) < 0.02).astype(np.float32))
+    solve = _solve_by_items if n_users > n_items else _solve_by_users
+    solve(matrix, 100)  # what is loaded once is not counted
+
+    tracemalloc.start()
+    try:
+        solve(matrix, 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 14 * n_items**2

@@ -70,6 +70,33 @@ def test_output_into_a_closed_pipe_ends_without_a_traceback(trained: Place):
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_output_into_a_full_disk_is_one_error(place: Place, form: list[str]):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "marquee", "data", "list", *form],
+            env=process_environment(place),
+            cwd=place.root,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "remedy"]
+
+
+def test_output_that_an_ascii_terminal_lacks_is_no_error(trained: Place):
+    outcome = run_process(["evaluate"], at=trained, environment={"PYTHONIOENCODING": "ascii"})
+
+    assert "Traceback" not in outcome.err
+    assert "Gate: " in outcome.out
+    assert outcome.out.isascii()
+
+
 @pytest.mark.parametrize(
     "command", [["evaluate"], ["recommend"], ["similar", "m001"], ["bundle", "inspect"], ["bundle", "verify"]]
 )

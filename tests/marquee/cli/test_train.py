@@ -9,8 +9,14 @@ import sys
 import termios
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from marquee.assessment import TWO_STAGE, Assessment
+from marquee.cli.train import _lift
+from marquee.data.interactions import Ragged
+from marquee.evaluation.evaluate import EvaluationConfig, evaluate_lists
+from marquee.evaluation.gate import GateDecision
 from tests.small_run import UNREACHABLE_GATE, Place, process_environment, run_here, write_recipe
 
 METRICS_KEYS = {"dataset", "protocol", "k", "models", "gate", "seconds", "peak_rss_mb"}
@@ -146,7 +152,7 @@ def test_train_on_impossible_arguments_names_them(place: Place, arguments: list[
         ("routes: {enabled: [ease, magic]}\n", ["routes.enabled", "magic"]),
         ("evaluation: {ks: [5]}\n", ["evaluation.ks"]),
         ("- a list\n", ["a list"]),
-        ("seed: [7\n", ["no YAML"]),
+        ("seed: [7\n", ["not valid YAML"]),
     ],
 )
 def test_train_with_wrong_configuration_names_file_and_key(place: Place, text: str, named: list[str]):
@@ -206,3 +212,14 @@ def test_train_with_unknown_option_is_a_usage_error(place: Place):
     assert outcome.code == 2
     assert "--sead" in outcome.err
     assert outcome.out == ""
+
+
+def test_lift_over_a_model_that_found_nothing_is_undefined():
+    targets = Ragged(np.array([0, 1, 2]), np.array([0, 0]))
+    lists = {TWO_STAGE: np.array([[0], [0]], np.int32), "als": np.array([[1], [1]], np.int32)}
+    evaluation = evaluate_lists(
+        lists, targets, config=EvaluationConfig(), seed=1, references=["als"], query_keys=np.arange(2)
+    )
+    gate = GateDecision(passed=False, checks=(), notes=())
+
+    assert _lift(Assessment(evaluation, [], {}, gate), "als") == "undefined"

@@ -107,3 +107,10 @@ def test_mapping_file_that_is_missing_or_binary_is_refused_with_the_presets_name
 def test_preset_with_an_unknown_name_is_refused():
     with pytest.raises(ConfigError, match="recbole-inter"):
         Mapping.preset("movielens")
+
+
+def test_mapping_of_a_whole_folder_says_what_to_give_instead():
+    with pytest.raises(ConfigError, match="a whole folder") as caught:
+        Mapping.from_dict({"interactions": {"files": "*.csv", "mapping": MINIMAL}}, origin="mapping.yaml")
+
+    assert "interactions.mapping" in caught.value.remedy

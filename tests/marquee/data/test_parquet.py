@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_parquet_binary_column_is_text_and_its_broken_rows_are_rejected(tmp_path
         ({"user": ["u"], "item": ["i"], "when": [1]}, ("'ts'", "when")),
         ({"user": [["u"]], "item": ["i"], "ts": [1]}, ("'user'", "List")),
         ({"user": ["u"], "item": [{"id": 1}], "ts": [1]}, ("'item'", "Struct")),
+        ({"user": ["u"], "item": ["i"], "ts": [timedelta(1)]}, ("'ts'", "Duration", "no moment")),
+        ({"user": ["u"], "item": ["i"], "ts": [time(1)]}, ("'ts'", "Time", "no moment")),
     ],
 )
 def test_parquet_whose_columns_do_not_fit_is_refused(

@@ -44,7 +44,7 @@ def test_quarantine_where_no_folder_can_be_made_is_one_error(tmp_path: Path):
 
     with (
         Quarantine(tmp_path / "q" / "run.jsonl", max_record_chars=4) as quarantine,
-        pytest.raises(WarehouseError),
+        pytest.raises(WarehouseError, match=r"the quarantine folder .*q can't be"),
     ):
         quarantine.add(Path("a.csv"), [Rejected(1, "nul_byte", "x")])
 

@@ -89,3 +89,8 @@ def test_file_that_changes_after_it_was_found_is_one_error(write: Write, mapping
 
     with pytest.raises(SourceError, match="changed"):
         file.require_unchanged()
+
+
+def test_source_without_a_name_is_not_the_working_directory(mapping: Mapping):
+    with pytest.raises(SourceError, match="no source is named"):
+        find_files([""], mapping)

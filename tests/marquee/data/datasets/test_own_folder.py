@@ -115,3 +115,21 @@ def test_load_own_folder_observes_an_item_again_and_again(folder):
 def test_load_own_folder_without_a_mapping_says_so(tmp_path):
     with pytest.raises(SourceError, match=r"mapping\.yaml"):
         load_own_folder(tmp_path, source="here")
+
+
+@pytest.mark.parametrize("pattern", [b"events/**.csv", b"."])
+def test_load_own_folder_of_a_pattern_that_is_no_glob_says_so(folder, pattern):
+    (folder / "mapping.yaml").write_bytes(MAPPING.replace(b"events/*.csv", pattern))
+
+    with pytest.raises(ConfigError, match="which is no glob"):
+        load_own_folder(folder, source="here")
+
+
+def test_load_own_folder_whose_path_looks_like_a_glob_is_read(folder):
+    folder = folder.rename(folder.with_name("mine [2]"))
+    users = load_own_folder(folder, source="here").users
+    users.write_parquet(folder / "users.parquet")
+    (folder / "mapping.yaml").write_bytes(MAPPING.replace(b"users.csv", b"users.parquet"))
+
+    assert users["user_id"].to_list() == ["ann"]
+    assert load_own_folder(folder, source="here").users["user_id"].to_list() == ["ann"]

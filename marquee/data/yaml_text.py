@@ -1,0 +1,30 @@
+"""YAML that a user wrote, as plain values or one clear error."""
+
+import re
+
+import yaml
+
+from marquee.errors import ConfigError
+
+
+def parse_yaml(text: str, *, origin: str) -> object:
+    """The plain values of a YAML text; `origin` (a file) stands in the error.
+
+    Raises:
+        ConfigError: it is not YAML, names a Python object, has a value that YAML takes for a date or
+            number that does not exist, or is nested too deeply.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        reason = re.sub(r"\s+", " ", str(err))
+        raise ConfigError(f"{origin} is not valid YAML: {reason}.", remedy="Mend the line it names.") from err
+    except ValueError as err:  # 2020-13-45 has the shape of a date
+        raise ConfigError(
+            f"{origin} is not valid YAML: a value looks like a date or number but is none ({err}).",
+            remedy="Mend it, or put it in quotes if it is text.",
+        ) from err
+    except RecursionError as err:
+        raise ConfigError(
+            f"{origin} is not valid YAML: it is nested too deeply.", remedy="Mend its brackets."
+        ) from err
