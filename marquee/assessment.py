@@ -21,7 +21,7 @@ from marquee.evaluation.evaluate import Evaluation, evaluate_lists, recall_ceili
 from marquee.evaluation.gate import GateDecision, choose_best_route, decide
 from marquee.evaluation.list_metrics import Catalogue as ListCatalogue
 from marquee.evaluation.slices import SliceRow, Slicing, slice_table
-from marquee.recommend import Recommender, Restrictions
+from marquee.recommend import Recommender
 
 TWO_STAGE: Final = "two_stage"
 UNION: Final = "union"
@@ -156,7 +156,7 @@ def candidate_recall(recommender: Recommender, split: TemporalSplit) -> dict[str
     """Recall of each route's first items and of their union: no ranker can do better."""
     test = split.test
     union = [
-        recommender.propose(test.queries.take(np.arange(rows.start, rows.stop)), Restrictions())[0]
+        recommender.candidates(test.queries.take(np.arange(rows.start, rows.stop)))
         for rows in recommender.blocks(test.queries)
     ]
     rows = [Ragged(part.offsets, part.item_index) for part in union]

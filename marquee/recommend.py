@@ -85,11 +85,15 @@ class Recommender:
             excluded=restrictions.excluded,
         )
 
+    def candidates(self, queries: Queries, restrictions: Restrictions = Restrictions()) -> Candidates:
+        """First stage of one block of queries."""
+        return retrieve(self.routes, queries.histories, self.blocked(queries, restrictions), self.union)
+
     def propose(
         self, queries: Queries, restrictions: Restrictions = Restrictions()
     ) -> tuple[Candidates, NDArray[np.float32]]:
         """First stage and features of one block of queries: candidates and their feature rows."""
-        candidates = retrieve(self.routes, queries.histories, self.blocked(queries, restrictions), self.union)
+        candidates = self.candidates(queries, restrictions)
         features = assemble(
             queries,
             row=candidates.row,
