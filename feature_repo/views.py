@@ -16,19 +16,18 @@ from sources import (
 from marquee import schema
 
 OWNER = "recommendations"
-NO_LIMIT = timedelta(0)
 
 
 def view(
-    name: str, source: FileSource, *, ttl: timedelta, online: bool, description: str, labels: dict[str, str]
+    name: str, source: FileSource, *, online: bool, description: str, labels: dict[str, str]
 ) -> FeatureView:
-    """A view with the fields that the schema gives it."""
+    """A view with the fields and the limit of age that the schema gives it."""
     return FeatureView(
         name=name,
         entities=[ENTITY_OF_KEY[schema.VIEW_KEYS[name]]],
         schema=fields(name),
         source=source,
-        ttl=ttl,
+        ttl=timedelta(days=schema.VIEW_TTL_DAYS.get(name, 0)),
         online=online,
         description=description,
         owner=OWNER,
@@ -39,7 +38,6 @@ def view(
 USER_PROFILE = view(
     schema.USER_PROFILE_VIEW,
     USER_PROFILE_STATE,
-    ttl=NO_LIMIT,
     online=True,
     description="What a user told of themselves. No limit: it holds until it is changed.",
     labels=tags(
@@ -49,7 +47,6 @@ USER_PROFILE = view(
 USER_ACTIVITY = view(
     schema.USER_ACTIVITY_VIEW,
     USER_ACTIVITY_STATE,
-    ttl=NO_LIMIT,
     online=True,
     description=(
         "What a user had chosen by their last event: counts, mean rating, the newest events. No limit: "
@@ -66,7 +63,6 @@ USER_ACTIVITY = view(
 MOVIE_PROFILE = view(
     schema.MOVIE_PROFILE_VIEW,
     MOVIE_PROFILE_STATE,
-    ttl=NO_LIMIT,
     online=True,
     description="What is printed about a movie. No limit: it holds until it is corrected.",
     labels=tags(
@@ -76,7 +72,6 @@ MOVIE_PROFILE = view(
 MOVIE_STATISTICS = view(
     schema.MOVIE_STATISTICS_VIEW,
     MOVIE_STATISTICS_STATE,
-    ttl=timedelta(days=7),
     online=True,
     description="Popularity, trend, ratings, audience as of midnight UTC. A week old, its windows are over.",
     labels=tags(
@@ -90,7 +85,6 @@ MOVIE_STATISTICS = view(
 MOVIE_PUBLICITY = view(
     schema.MOVIE_PUBLICITY_VIEW,
     MOVIE_PUBLICITY_STATE,
-    ttl=NO_LIMIT,
     online=True,
     description=(
         "Critics, audiences, box office, awards and mentions, as last observed. No limit: a score "

@@ -16,8 +16,10 @@ from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
 from marquee.data.histories import Histories, LabelledQueries, Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Ragged, Vocabulary
+from marquee.features.memory_reader import MemoryReader
+from marquee.features.state import SideTables
 from marquee.recommend import Recommender
-from marquee.training import FirstStage
+from marquee.training import FirstStage, TrainingResult, train
 
 SECOND_US = 1_000_000
 HOUR_S = 3_600
@@ -66,12 +68,21 @@ def histories(*rows: Sequence[tuple[float, ...]]) -> Histories:
 
 
 def queries(
-    *rows: Sequence[tuple[float, ...]], users: Sequence[int] | None = None, time_s: float = 10 * DAY_S
+    *rows: Sequence[tuple[float, ...]],
+    users: Sequence[int] | None = None,
+    time_s: float = 10 * DAY_S,
+    **facts: float | Sequence[float],
 ) -> Queries:
-    """One query per history, all asked at `time_s`, by unknown users unless they are given."""
+    """One query per history, all asked at `time_s`, by unknown users unless they are given.
+
+    Of the users' state only the number of events and what `facts` name is known.
+    """
     asked = [UNKNOWN_INDEX] * len(rows) if users is None else users
     moment = np.full(len(rows), round(time_s * SECOND_US), np.int64)
-    return Queries(np.array(asked, np.int32), moment, histories(*rows))
+    state = np.full((len(rows), len(schema.USER_STATE)), np.nan, np.float32)
+    for name, value in {schema.USER_EVENTS_ALL: [len(row) for row in rows], **facts}.items():
+        state[:, schema.USER_STATE.index(name)] = value
+    return Queries(np.array(asked, np.int32), moment, histories(*rows), state)
 
 
 def labelled(asked: Queries, *targets: Sequence[int]) -> LabelledQueries:
@@ -193,11 +204,25 @@ def quick_config(**differences: Any) -> TrainingConfig:
     return TrainingConfig.model_validate(values | differences)
 
 
+def state_of(dataset: Dataset) -> MemoryReader:
+    """What was known of a data set's users and movies when, from memory."""
+    return MemoryReader.of(dataset.interactions, SideTables(dataset.users, dataset.movies, dataset.publicity))
+
+
+def stage_of(dataset: Dataset, config: TrainingConfig | None = None) -> FirstStage:
+    """The first stage of a data set, with its state in memory."""
+    return FirstStage.of(dataset, config or quick_config(), state_of(dataset))
+
+
+def trained(dataset: Dataset, config: TrainingConfig | None = None, **more: Any) -> TrainingResult:
+    """`marquee.training.train` with the state in memory."""
+    return train(dataset, config or quick_config(), state_of(dataset), **more)
+
+
 def first_stage(dataset: Dataset, config: TrainingConfig | None = None) -> Recommender:
     """A recommender without a ranker that knows all of a data set."""
     last_us = int(dataset.interactions.timestamp_us[-1])
-    stage = FirstStage.of(dataset, config or quick_config())
-    return stage.fit(dataset.interactions, until_us=last_us)
+    return stage_of(dataset, config).fit(dataset.interactions, until_us=last_us)
 
 
 def with_events(dataset: Dataset, interactions: Interactions) -> Dataset:

@@ -17,4 +17,5 @@ class Dataset:
     users: pl.DataFrame | None = None
     movies: pl.DataFrame | None = None
     publicity: pl.DataFrame | None = None
+    calendar: pl.DataFrame | None = None
     notes: tuple[str, ...] = ()

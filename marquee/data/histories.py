@@ -101,45 +101,44 @@ class Histories:
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Requests: who asks, when, and after which events.
+    """Requests: who asks, when, after which events, and what else is known of them then.
 
-    `user_index` is `UNKNOWN_INDEX` for a user whom the training data does not hold; `time_us` is
-    the moment of the request in UTC microseconds, never before the last event of its history.
+    `time_us` is the moment of the request in UTC microseconds: whatever happened up to and with it is
+    known. `user_index` tells askers apart, `UNKNOWN_INDEX` for somebody of whom nothing is known; no
+    model reads it.
     """
 
     user_index: NDArray[np.int32]
     time_us: NDArray[np.int64]
     histories: Histories
+    user_state: NDArray[np.float32]  # (n_queries, len(schema.USER_STATE)), NaN where unknown
 
     def __len__(self) -> int:
         return len(self.user_index)
 
-    @classmethod
-    def one(
-        cls,
-        user_index: int,
-        item_index: NDArray[np.integer],
-        *,
-        timestamp_us: NDArray[np.integer],
-        time_us: int,
-        value: NDArray[np.floating] | None = None,
-    ) -> Self:
-        """A single request; events may come in any order, unknown items and later events are left out."""
-        known = (np.asarray(item_index) >= 0) & (np.asarray(timestamp_us) <= time_us)
-        rows = np.flatnonzero(known)
-        rows = rows[np.argsort(np.asarray(timestamp_us)[rows], kind="stable")]
-        values = np.full(len(known), np.nan) if value is None else value
-        histories = Histories(
-            offsets=np.array([0, len(rows)], np.int64),
-            item_index=np.asarray(item_index)[rows].astype(np.int32),
-            timestamp_us=np.asarray(timestamp_us)[rows].astype(np.int64),
-            value=np.asarray(values)[rows].astype(np.float32),
-        )
-        return cls(np.array([user_index], np.int32), np.array([time_us], np.int64), histories)
-
     def take(self, rows: NDArray[np.integer]) -> Self:
         """The queries at `rows`, in that order."""
-        return type(self)(self.user_index[rows], self.time_us[rows], self.histories.take(rows))
+        return type(self)(
+            self.user_index[rows], self.time_us[rows], self.histories.take(rows), self.user_state[rows]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledMoments:
+    """Users and moments to ask at, with the items that each went on to consume (unique, new to the user)."""
+
+    user_index: NDArray[np.int32]
+    time_us: NDArray[np.int64]  # UTC microseconds: what happened up to and with it is known
+    targets: Ragged
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """The moments at `rows`, in that order."""
+        return type(self)(
+            self.user_index[rows], self.time_us[rows], Ragged.of([self.targets[row] for row in rows])
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee import schema
-from marquee.data.histories import Histories, LabelledQueries, Queries
+from marquee.data.histories import LabelledMoments
 from marquee.data.interactions import Interactions, Ragged
 from marquee.errors import NotEnoughDataError
 
@@ -38,10 +38,10 @@ class TemporalConfig(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class TemporalSplit:
-    """Training events up to `cut_us` (inclusive) and labelled queries after it."""
+    """Training events up to `cut_us` (inclusive) and labelled moments after it."""
 
     train: Interactions
-    test: LabelledQueries
+    test: LabelledMoments
     cut_us: int
 
 
@@ -67,10 +67,10 @@ def temporal_split(interactions: Interactions, config: TemporalConfig, *, seed: 
     """Cut consumed events at a time quantile and ask each active user about the rest.
 
     For a user with enough events after the cut, the history is all before plus the first share of
-    those, the target the remainder, and the moment of the request the time of the first target
-    event. The boundary is the change of timestamp nearest to the wanted share (the earlier one if
-    two are equally near); a user whose events after the cut share one timestamp has none and is
-    not asked.
+    those, the target the remainder, and the moment of the request the last microsecond before the
+    first target event. The boundary is the change of timestamp nearest to the wanted share (the
+    earlier one if two are equally near); a user whose events after the cut share one timestamp has
+    none and is not asked.
 
     Raises:
         NotEnoughDataError: if there is no event, or no user qualifies.
@@ -81,32 +81,33 @@ def temporal_split(interactions: Interactions, config: TemporalConfig, *, seed: 
             remedy="Bring events, or mend the mapping of interaction_type.",
         )
     cut_us = time_quantile(interactions, config.train_quantile)
-    queries = cut_queries(
+    moments = cut_moments(
         interactions, after_us=cut_us, shares=(config.history_share,), min_events=config.min_events
     )
-    if not len(queries):
+    if not len(moments):
         raise NotEnoughDataError(
             f"no user has {config.min_events} events at two or more moments after the cut at the "
             f"{config.train_quantile:.0%} time quantile.",
             remedy="Bring more events, or lower temporal.min_events or temporal.train_quantile.",
         )
     train = interactions.take(interactions.timestamp_us <= cut_us)
-    return TemporalSplit(train, sample_queries(queries, config.max_queries, seed=seed), cut_us)
+    return TemporalSplit(train, sample_moments(moments, config.max_queries, seed=seed), cut_us)
 
 
-def cut_queries(
+def cut_moments(
     interactions: Interactions,
     *,
     after_us: int,
     until_us: int | None = None,
     shares: tuple[float, ...],
     min_events: int,
-) -> LabelledQueries:
-    """Labelled queries from users' events in the window (`after_us`, `until_us`].
+) -> LabelledMoments:
+    """Moments to ask at, from users' events in the window (`after_us`, `until_us`].
 
-    Each share of a user's window events makes one query, unless two shares fall on the same
-    boundary. Queries are ordered by user index, then time. Expects one event per user and item
-    (see `consumed`), so that targets are new to the user.
+    Each share of a user's window events makes one moment, unless two shares fall on the same
+    boundary: what is before it is known then, the rest of the window is the target. Moments are
+    ordered by user index, then time. Expects one event per user and item (see `consumed`), so that
+    targets are new to the user.
     """
     times = interactions.timestamp_us
     stop = len(times) if until_us is None else int(np.searchsorted(times, until_us, side="right"))
@@ -114,21 +115,18 @@ def cut_queries(
     users, starts = np.unique(interactions.user_index[order], return_index=True)
     ends = np.append(starts[1:], len(order))[: len(users)]  # no event, no end
     asked: list[int] = []
-    histories: list[NDArray[np.int64]] = []
     targets: list[NDArray[np.int64]] = []
     for user, start, end in zip(users, starts, ends, strict=True):
         events = order[start:end]
         n_before = int(np.searchsorted(times[events], after_us, side="right"))
         for boundary in _boundaries(times[events[n_before:]], shares, min_events):
             asked.append(int(user))
-            histories.append(events[: n_before + boundary])
             targets.append(events[n_before + boundary :])
-    queries = Queries(
+    return LabelledMoments(
         user_index=np.array(asked, dtype=np.int32),
-        time_us=np.array([times[target[0]] for target in targets], dtype=np.int64),
-        histories=Histories.of_rows(interactions, histories),
+        time_us=np.array([times[target[0]] - 1 for target in targets], dtype=np.int64),
+        targets=Ragged.of([interactions.item_index[target] for target in targets]),
     )
-    return LabelledQueries(queries, Ragged.of([interactions.item_index[target] for target in targets]))
 
 
 def _boundaries(times: NDArray[np.int64], shares: tuple[float, ...], min_events: int) -> list[int]:
@@ -142,8 +140,8 @@ def _boundaries(times: NDArray[np.int64], shares: tuple[float, ...], min_events:
     return sorted({int(changes[np.argmin(np.abs(changes - target))]) for target in wanted})
 
 
-def sample_queries(labelled: LabelledQueries, n: int, *, seed: int) -> LabelledQueries:
-    """At most `n` of the queries, drawn without replacement and kept in order."""
+def sample_moments(labelled: LabelledMoments, n: int, *, seed: int) -> LabelledMoments:
+    """At most `n` of the moments, drawn without replacement and kept in order."""
     if len(labelled) <= n:
         return labelled
     rows = np.random.default_rng(seed).choice(len(labelled), size=n, replace=False)

@@ -1,11 +1,35 @@
 """The ranker's input: state and arithmetic side by side, in the order that the schema names."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from marquee import schema
 from marquee.data.histories import Queries
 from marquee.features.cross import Catalogue, cross_features
 from marquee.features.request import query_features
+
+_MOVIE_COLUMNS: Final = [schema.MOVIE_STATE.index(name) for name in schema.MOVIE_FEATURES]
+
+_VIEWS: Final = (*schema.FEATURE_VIEWS, schema.REQUEST_CONTEXT)
+
+
+class FeaturesConfig(BaseModel):
+    """What of the feature store the ranker reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    views_off: tuple[str, ...] = ()
+    """Feature views to do without: every feature that reads one of them is left out."""
+
+    @field_validator("views_off")
+    @classmethod
+    def _are_views(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [view for view in views if view not in _VIEWS]:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(_VIEWS)}")
+        return views
 
 
 def assemble(
@@ -25,16 +49,18 @@ def assemble(
         row: `(n_pairs,)` the query of each pair.
         item_index: `(n_pairs,) int32` the candidate of each pair.
         route_values: `(n_pairs, n_route_features) float32` in the order of `schema.route_features`.
-        catalogue: profiles and statistics as of the moment of the model.
+        catalogue: movies, and their state at the moments of the queries.
 
     Returns:
         `(n_pairs, n_features) float32` in the order of `schema.ranking_features`; NaN is unknown.
     """
+    states = catalogue.states
+    moment = states.moment_of(queries.time_us)
     return np.hstack(
         [
             route_values,
-            catalogue.statistics.matrix[item_index],
-            query_features(queries, catalogue.users)[row],
+            states.matrix[moment[row], item_index][:, _MOVIE_COLUMNS],
+            query_features(queries, catalogue.calendar)[row],
             cross_features(queries, row, item_index, catalogue),
         ]
     )

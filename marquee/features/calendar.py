@@ -1,6 +1,6 @@
 """Holidays and festivals by day, from the `holidays` package: tables of the contract's calendar."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -11,6 +11,8 @@ from marquee.errors import ConfigError
 if TYPE_CHECKING:
     from holidays import HolidayBase
 
+YEARS_AHEAD: Final = 30
+"""A model is asked after its last event: a demonstration on old data, decades after it."""
 _HOLIDAYS: Final = ("public",)
 
 
@@ -27,7 +29,7 @@ def calendar_table(country: str, *, first: date, last: date, subdivision: str | 
         subdivision: ISO 3166-2 part, as "CA".
 
     Raises:
-        ConfigError: the country or part is unknown, or the package is not installed.
+        ConfigError: the country or part is unknown.
     """
     years = range(first.year, last.year + 1)
     holidays = _days(country, subdivision, years=years, categories=_HOLIDAYS)
@@ -44,16 +46,28 @@ def calendar_table(country: str, *, first: date, last: date, subdivision: str | 
     )
 
 
+def calendar_around(first_us: int, last_us: int, *, country: str) -> pl.DataFrame:
+    """The calendar of a country from the day of the first event on, for requests of the decades to come.
+
+    Args:
+        first_us: of the first event, UTC microseconds.
+        last_us: of the last event, UTC microseconds.
+        country: ISO 3166-1 code, as "US".
+
+    Raises:
+        ConfigError: as `calendar_table`.
+    """
+    first, last = (
+        datetime.fromtimestamp(time_us // 1_000_000, UTC).date() for time_us in (first_us, last_us)
+    )
+    return calendar_table(country, first=first, last=date(last.year + YEARS_AHEAD, 12, 31))
+
+
 def _days(
     country: str, subdivision: str | None, *, years: range, categories: tuple[str, ...]
 ) -> "HolidayBase":
-    try:
-        import holidays  # noqa: PLC0415 - of the extra "features", and 14 MB
-    except ModuleNotFoundError as err:
-        raise ConfigError(
-            "the package `holidays` is not installed.",
-            remedy="Run `make setup`, or install marquee[features].",
-        ) from err
+    import holidays  # noqa: PLC0415 - 14 MB that most commands do without
+
     try:
         return holidays.country_holidays(
             country, subdiv=subdivision, years=years, categories=categories, language="en_US"

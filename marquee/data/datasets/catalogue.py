@@ -20,6 +20,7 @@ class DatasetInfo:
     url: str | None = None
     known_hash: str | None = None  # "sha256:…" or "md5:…"; None where the publisher may replace the file
     wheel: PinnedWheel | None = None  # the next source where the URL can't be reached
+    country: str | None = None  # ISO 3166-1, whose calendar its users mostly keep
 
 
 RECBOLE_WHEEL: Final = PinnedWheel(
@@ -33,6 +34,7 @@ RECBOLE_WHEEL: Final = PinnedWheel(
 CATALOGUE: Final = (
     DatasetInfo(
         name="ml-100k",
+        country="US",
         description="MovieLens 100K, the default: 1997-98, with demographics",
         size="100,000 ratings, 943 users, 1,682 movies; 5 MB",
         licence=_RESEARCH_ONLY,
@@ -42,6 +44,7 @@ CATALOGUE: Final = (
     ),
     DatasetInfo(
         name="ml-1m",
+        country="US",
         description="MovieLens 1M: 2000-03, with demographics",
         size="1,000,209 ratings, 6,040 users, 3,883 movies; 6 MB",
         licence=_RESEARCH_ONLY,
@@ -90,6 +93,11 @@ CATALOGUE: Final = (
         licence="yours",
     ),
 )
+
+
+def home_country(name: str) -> str | None:
+    """The country whose calendar a data set's users mostly keep; None where that is not known."""
+    return next((info.country for info in CATALOGUE if info.name == name), None)
 
 
 def dataset_names() -> tuple[DatasetInfo, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.data.datasets import publicity
 from marquee.data.datasets.archive import list_files, take_files
@@ -37,6 +37,8 @@ class DatasetConfig(BaseModel):
     publicity_known_since: publicity.KnownSince = "release"
     """The publicity of MovieLens data was observed in 2026, long after its events. "release" takes each
     score as known since the movie's release (hindsight, and noted as such); "observed" is strict."""
+    calendar_country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """Whose holidays and festivals a request may fall on, ISO 3166-1; by default the data set's own."""
     with_publicity: bool = True
     """Whether to look for movie facts and publicity at all."""
     synthetic: SyntheticConfig = SyntheticConfig()

@@ -19,7 +19,8 @@ from marquee.features.item_matrix.folder import (
     ItemMatrixManifest,
     encoded,
 )
-from marquee.features.item_matrix.matrix import SERVICE, ItemMatrix, item_columns, microseconds
+from marquee.features.item_matrix.matrix import ItemMatrix, item_columns, microseconds
+from marquee.features.reader import SERVICE
 
 MIN_KEPT_PERCENT: Final = 95
 """Of the items of the version before, so many must be there again."""

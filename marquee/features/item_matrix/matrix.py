@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from marquee import schema
 from marquee.data.interactions import Vocabulary
 from marquee.errors import ContractError, FeatureStoreError
+from marquee.features.reader import SERVICE
 
-SERVICE: Final = "ranking_v1"
-"""The feature service whose movie views the matrix holds."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -98,8 +98,28 @@ def _window_starts(consumed: pl.DataFrame) -> dict[str, pl.Series]:
     return {name: pl.Series(start) for name, start in starts.items()}
 
 
+def history_facts(consumed: pl.DataFrame) -> pl.DataFrame:
+    """What histories keep of each event, in the order of the events."""
+    return consumed.select(
+        pl.col(schema.ITEM_ID).alias(schema.USER_HISTORY_ITEMS),
+        pl.col(schema.TIMESTAMP).dt.epoch("us").alias(schema.USER_HISTORY_TIMES),
+        pl.col(schema.INTERACTION_TYPE).to_physical().cast(pl.Int32).alias(schema.USER_HISTORY_TYPES),
+        pl.col(schema.VALUE).fill_null(float("nan")).alias(schema.USER_HISTORY_VALUES),
+    )
+
+
 def with_history(counts: pl.DataFrame, consumed: pl.DataFrame) -> pl.DataFrame:
     """Complete rows of the view: some of `activity_counts`' rows with their newest events, oldest first."""
+    return activity_rows(counts, history_facts(consumed))
+
+
+def activity_rows(counts: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
+    """As `with_history`, for those who ask for the rows of the same events piece by piece.
+
+    Args:
+        counts: the rows.
+        facts: `history_facts` of the events that the rows were counted from.
+    """
     ends = counts[_END].to_numpy()
     lengths = np.minimum(counts[schema.USER_EVENTS_ALL].to_numpy(), schema.HISTORY_WIDTH)
     row = np.repeat(np.arange(len(counts)), lengths)
@@ -107,12 +127,6 @@ def with_history(counts: pl.DataFrame, consumed: pl.DataFrame) -> pl.DataFrame:
     within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     flat = np.repeat(ends - lengths, lengths) + within
     dtypes = schema.FEATURE_VIEWS[schema.USER_ACTIVITY_VIEW]
-    facts = consumed.select(
-        pl.col(schema.ITEM_ID).alias(schema.USER_HISTORY_ITEMS),
-        pl.col(schema.TIMESTAMP).dt.epoch("us").alias(schema.USER_HISTORY_TIMES),
-        pl.col(schema.INTERACTION_TYPE).to_physical().cast(pl.Int32).alias(schema.USER_HISTORY_TYPES),
-        pl.col(schema.VALUE).fill_null(float("nan")).alias(schema.USER_HISTORY_VALUES),
-    )
     lists = (
         facts.select(pl.all().gather(flat))
         .with_columns(pl.Series("_row", row).set_sorted())

@@ -51,6 +51,11 @@ def resolved(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def is_choice() -> pl.Expr:
+    """Whether an event is one by which its user chose the item."""
+    return pl.col(schema.INTERACTION_TYPE).is_in(CONSUMPTION_TYPES)
+
+
 def consumed_events(events: pl.DataFrame) -> pl.DataFrame:
     """Of resolved events those by which users chose items, the first of each user and item.
 
@@ -58,23 +63,33 @@ def consumed_events(events: pl.DataFrame) -> pl.DataFrame:
     """
     order = [schema.TIMESTAMP, schema.INTERACTION_TYPE, schema.VALUE]
     return (
-        events.filter(pl.col(schema.INTERACTION_TYPE).is_in(CONSUMPTION_TYPES))
+        events.filter(is_choice())
         .sort(order, nulls_last=True)
         .unique([schema.USER_ID, schema.ITEM_ID], keep="first", maintain_order=True)
         .sort(list(EVENT_COLUMNS), nulls_last=True)
     )
 
 
+def first_choices(consumed: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """`consumed_events` of what came before and what is new, from those of what came before.
+
+    The first of each user and item is the first among the earlier first and what is new: events that
+    are neither need not be known.
+    """
+    if consumed.is_empty():
+        return consumed_events(new)
+    pair = [schema.USER_ID, schema.ITEM_ID]
+    contested = consumed.join(new, on=pair, how="semi")
+    rest = consumed.join(new, on=pair, how="anti")
+    return pl.concat([rest, consumed_events(pl.concat([contested, new]))]).sort(
+        list(EVENT_COLUMNS), nulls_last=True
+    )
+
+
 def choice_moments(events: pl.DataFrame) -> pl.DataFrame:
     """Users and times at which something was chosen, repeats included; unique and sorted."""
     key = [schema.USER_ID, schema.TIMESTAMP]
-    chosen = events.filter(pl.col(schema.INTERACTION_TYPE).is_in(CONSUMPTION_TYPES))
-    return chosen.select(key).unique().sort(key)
-
-
-def month_of(column: str) -> pl.Expr:
-    """The UTC month of a time as "2024-05"."""
-    return pl.col(column).dt.strftime("%Y-%m")
+    return events.filter(is_choice()).select(key).unique().sort(key)
 
 
 def bucket_of(users: pl.Series, n_buckets: int) -> pl.DataFrame:

@@ -8,11 +8,11 @@ Feast reads folders, so a version is a folder of its own: no reader sees half of
 """
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -30,7 +30,13 @@ _STAGING: Final = ".staging"
 _LOCK: Final = ".lock"
 _KEPT_VERSIONS: Final = 2
 EVENTS: Final = "events"
-"""The builder's own table: every event it was given, by month."""
+"""The builder's own table: every event it was given, each once."""
+CHOICES: Final = "choices"
+"""The builder's own table: `consumed_events` of all users, by slice and bucket of users."""
+SUMS: Final = "daily_sums"
+"""The builder's own table: `DailySums` of the choices."""
+TOTALS: Final = "totals"
+"""The builder's own table: sums of all days before a month, a part a month."""
 
 
 class StatePart(BaseModel):
@@ -49,10 +55,8 @@ class StateContents(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     config: dict[str, Any]
-    profiles_sha256: str
-    """Of the user profiles that the statistics were counted with."""
     events: int
     first_us: int | None
     last_us: int | None
@@ -61,7 +65,7 @@ class StateContents(BaseModel):
     """The last day that has statistics, in days since 1970-01-01."""
     tables: dict[str, tuple[StatePart, ...]]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Equal state, equal id, however it was built."""
         return hashlib.sha256(self.to_json()).hexdigest()[:32]
@@ -72,8 +76,8 @@ class StateContents(BaseModel):
         return {table: sum(part.rows for part in parts) for table, parts in self.tables.items()}
 
     def to_json(self) -> bytes:
-        """Canonical JSON."""
-        return (json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n").encode()
+        """The same bytes for the same state: fields in their order, tables and parts by name."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
 
 
 class StateFolder:
@@ -102,7 +106,7 @@ class StateFolder:
             fault = err.errors()[0]
             raise FeatureStoreError(
                 f"{path} is damaged or of another version: {fault['msg']}.",
-                remedy="Remove the state's folder and build it again: `marquee features build`.",
+                remedy="Build it anew: `marquee features build`.",
             ) from err
 
     def require(self) -> StateContents:
@@ -131,8 +135,11 @@ class StateFolder:
         return pl.scan_parquet([version / part.path for part in parts], glob=False, hive_partitioning=False)
 
     @contextmanager
-    def writing(self) -> Iterator["StateDraft"]:
+    def writing(self, *, anew: bool = False) -> Iterator["StateDraft"]:
         """Be the one writer; leaving without `StateDraft.commit` changes nothing.
+
+        Args:
+            anew: look at nothing of the version before, not even whether it is whole.
 
         Raises:
             WarehouseError: another process writes, or the disk fails.
@@ -145,7 +152,7 @@ class StateFolder:
             with storage_errors(self.root):
                 staging.mkdir()
             try:
-                yield StateDraft(self, staging)
+                yield StateDraft(self, staging, anew=anew)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
@@ -171,46 +178,68 @@ class StateFolder:
 class StateDraft:
     """The next version in the making."""
 
-    def __init__(self, folder: StateFolder, staging: Path) -> None:
+    def __init__(self, folder: StateFolder, staging: Path, *, anew: bool) -> None:
         self.folder = folder
         self.staging = staging
-        self.before = folder.contents()
+        self.before = None if anew else folder.contents()
+        tables = self.before.tables.values() if self.before else ()
+        self._old_parts = {part.path: part for parts in tables for part in parts}
         self._before_path = folder.current.resolve()
         self.parts: dict[str, dict[str, StatePart]] = {}
-
-    def old_part(self, table: str, name: str) -> pl.DataFrame | None:
-        """A part of the version before, if it has one."""
-        path = self._before_path / table / name
-        return pl.read_parquet(path, hive_partitioning=False) if path.is_file() and self.before else None
+        self._made: set[str] = set()
+        self.kept: set[str] = set()
+        """Paths of the parts that were taken over."""
 
     def old_names(self, table: str) -> list[str]:
         """Paths within the table's folder of the parts of the version before."""
         parts = self.before.tables.get(table, ()) if self.before else ()
         return [part.path.removeprefix(f"{table}/") for part in parts]
 
-    def scan_drafted(self, table: str) -> pl.LazyFrame:
-        """The parts of a table that were written or kept so far."""
-        paths = [self.staging / part.path for part in self._parts(table)]
+    def scan_old(self, table: str, names: Iterable[str]) -> pl.LazyFrame:
+        """Some parts of the version before, in their order."""
+        paths = [self._before_path / table / name for name in names]
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+
+    def drafted_names(self, table: str) -> list[str]:
+        """Paths within the table's folder of what was written or kept so far."""
+        return sorted(self.parts.get(table, {}))
+
+    def scan_drafted(self, table: str, names: Iterable[str] | None = None) -> pl.LazyFrame:
+        """What was written or kept of a table so far: some parts, or all."""
+        paths = [self.staging / table / name for name in names or self.drafted_names(table)]
         return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
 
     def write(self, table: str, name: str, rows: pl.DataFrame) -> None:
         """Write a part; `name` is its path within the table's folder."""
         path = self.staging / table / name
         with storage_errors(self.folder.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rows.write_parquet(path, compression="zstd", row_group_size=122_880)
+            self._make_folder(str(path))
+            # In one piece: how a frame was put together must not show in the file.
+            rows.rechunk().write_parquet(path, compression="zstd", row_group_size=122_880)
             sync(path)
             part = StatePart(path=f"{table}/{name}", sha256=sha256_of(path), rows=len(rows))
         self.parts.setdefault(table, {})[name] = part
 
     def keep(self, table: str, name: str) -> None:
         """Take a part over from the version before."""
-        part = next(part for part in self.before.tables[table] if part.path == f"{table}/{name}")  # type: ignore[union-attr]
-        path = self.staging / part.path
+        part = self._old_parts[f"{table}/{name}"]
+        # Of many hundred small files even pathlib's share would show: hence the strings.
+        target = f"{self.staging}/{part.path}"
         with storage_errors(self.folder.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._before_path / part.path, path)
+            self._make_folder(target)
+            os.link(f"{self._before_path}/{part.path}", target)
         self.parts.setdefault(table, {})[name] = part
+        self.kept.add(part.path)
+
+    def _make_folder(self, file: str) -> None:
+        folder = file.rpartition("/")[0]
+        if folder not in self._made:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    def rows(self, table: str) -> int:
+        """Rows of a table that were written or kept so far."""
+        return sum(part.rows for part in self.parts.get(table, {}).values())
 
     def commit(self, contents: dict[str, Any]) -> StateContents:
         """Make what was written the current version; `contents` is all of it but the tables."""
@@ -225,8 +254,3 @@ class StateDraft:
 
     def _parts(self, table: str) -> tuple[StatePart, ...]:
         return tuple(part for _, part in sorted(self.parts.get(table, {}).items()))
-
-
-def content_hash(table: pl.DataFrame) -> str:
-    """SHA-256 (hex) of a table's values in their order."""
-    return hashlib.sha256(table.write_csv().encode()).hexdigest()

@@ -15,12 +15,24 @@ SLOPE_DAYS: Final = 28
 _SUMS: Final = ("events", "ratings", "rating", "ages", "age", "males", "male")
 """Per movie and day: numbers of events and of known values, and the values' sums."""
 
+SUMS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "day": pl.Int64(),
+    schema.ITEM_ID: pl.String(),
+    **{name: pl.Float64() for name in _SUMS},
+    "first_us": pl.Int64(),
+    "last_us": pl.Int64(),
+}
+"""Columns of the sums; times are those of the first and last event, UTC microseconds."""
+
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class DailySums:
-    """Sums of one day's events of one movie, sorted by day and movie; days count from 1970-01-01."""
+    """Sums of one day's events of one movie, sorted by day and movie; days count from 1970-01-01.
+
+    Instead of many days' there may be one row of their total, under any of the days before the look-back.
+    """
 
     table: pl.DataFrame
 
@@ -60,7 +72,7 @@ class DailySums:
     @classmethod
     def combined(cls, parts: list[pl.DataFrame]) -> Self:
         """Add up sums of the same movie and day, in the order of the parts."""
-        everything = pl.concat(parts)
+        everything = pl.concat(parts) if parts else pl.DataFrame(schema=SUMS_SCHEMA)
         key = ["day", schema.ITEM_ID]
         groups = everything.select(key).unique().sort(key).with_row_index("group")
         group = everything.join(groups, on=key, how="left", maintain_order="left")["group"].to_numpy()
@@ -79,14 +91,21 @@ class DailySums:
             pl.concat([groups.drop("group"), pl.DataFrame(sums, schema=dtypes), ends], how="horizontal")
         )
 
+    def total(self, *, day: int) -> Self:
+        """All days' sums as of one day's."""
+        return self.combined([self.table.with_columns(pl.lit(day, pl.Int64).alias("day"))])
+
 
 def movie_statistics(sums: DailySums, *, first_day: int, last_day: int) -> pl.DataFrame:
     """Rows of the view for the days from `first_day` to `last_day`, sorted by movie and day.
 
     The row of day D holds what was known as of D 00:00 UTC: events before it and no other. A movie
-    has rows from the day after its first event on.
+    has rows from the day after its first event on. A day's rows are the same to the last bit whichever
+    other days are asked for.
     """
     past = sums.table.filter(pl.col("day") < last_day)
+    if past.is_empty():
+        return pl.DataFrame(schema=schema.view_columns(schema.MOVIE_STATISTICS_VIEW))
     items = past[schema.ITEM_ID].unique().sort()
     panel = _Panel(past, items, first_day=first_day, last_day=last_day)
     columns = panel.columns()
@@ -106,17 +125,19 @@ def movie_statistics(sums: DailySums, *, first_day: int, last_day: int) -> pl.Da
 
 
 class _Panel:
-    """Arrays `(n_items, n_days)`: column `j` is as of the midnight that starts day `first_day + j`."""
+    """Arrays `(n_items, n_days)`: column `j` is as of the midnight that starts day `first_day + j`.
+
+    A movie has one row a day, and rows come by day: running sums add the same numbers in the same order
+    wherever the panel begins.
+    """
 
     def __init__(self, past: pl.DataFrame, items: pl.Series, *, first_day: int, last_day: int) -> None:
         self.first_day = first_day
         self.n_days = last_day - first_day + 1
-        self.shape = (len(items), LOOK_BACK_DAYS + self.n_days)
+        self.n_items = len(items)
         self.past = past
         self.item = _codes(past[schema.ITEM_ID], items)
-        # Place 0 holds all days before the look-back, place p the events of the day p − 1 after them.
-        start = first_day - LOOK_BACK_DAYS
-        self.place = np.maximum(past["day"].to_numpy() - start + 1, 0)
+        self.day = past["day"].to_numpy()
         self.first_us = np.full(len(items), np.iinfo(np.int64).max)
         np.minimum.at(self.first_us, self.item, past["first_us"].to_numpy())
 
@@ -135,20 +156,28 @@ class _Panel:
             schema.ITEM_TREND_7D: (events_7d + 1) / (events_30d * 7 / 30 + 1),
             schema.ITEM_TREND_SLOPE_28D: self._slope(events),
             schema.ITEM_RATINGS_ALL: self._now(ratings),
-            schema.ITEM_RATING_MEAN: self._shrunken_mean(rating, ratings),
+            schema.ITEM_RATING_MEAN: self._shrunken_mean(self._now(rating), self._now(ratings)),
             schema.ITEM_RATING_MEAN_90D: _ratio(self._within(rating, 90), self._within(ratings, 90)),
-            schema.ITEM_AUDIENCE_AGE_MEAN: self._shrunken_mean(self._so_far("age"), self._so_far("ages")),
-            schema.ITEM_AUDIENCE_MALE_SHARE: self._shrunken_mean(self._so_far("male"), self._so_far("males")),
+            schema.ITEM_AUDIENCE_AGE_MEAN: self._shrunken_mean(
+                self._so_far("age", days=0), self._so_far("ages", days=0)
+            ),
+            schema.ITEM_AUDIENCE_MALE_SHARE: self._shrunken_mean(
+                self._so_far("male", days=0), self._so_far("males", days=0)
+            ),
             schema.ITEM_AGE_DAYS: (now_us - self.first_us[:, None]) / DAY_US,
             schema.ITEM_IDLE_DAYS: (now_us - self._last_us()) / DAY_US,
         }
 
-    def _so_far(self, name: str) -> Array:
-        """Running sums by place, `(n_items, LOOK_BACK_DAYS + n_days)`."""
-        flat = np.bincount(
-            self.item * self.shape[1] + self.place, self.past[name].to_numpy(), minlength=np.prod(self.shape)
-        )
-        return np.asarray(np.cumsum(flat.reshape(self.shape), axis=1), np.float64)
+    def _place(self, days: int) -> NDArray[np.int64]:
+        """Of each row: 0 for all days before the last `days` before the first, then a place a day."""
+        return np.asarray(np.maximum(self.day - (self.first_day - days) + 1, 0), np.int64)
+
+    def _so_far(self, name: str, *, days: int = LOOK_BACK_DAYS) -> Array:
+        """Running sums by place, `(n_items, days + n_days)`."""
+        shape = (self.n_items, days + self.n_days)
+        place = self.item * shape[1] + self._place(days)
+        flat = np.bincount(place, self.past[name].to_numpy(), minlength=np.prod(shape))
+        return np.asarray(np.cumsum(flat.reshape(shape), axis=1), np.float64)
 
     def _now(self, so_far: Array) -> Array:
         return so_far[:, LOOK_BACK_DAYS:]
@@ -168,15 +197,18 @@ class _Panel:
         return np.column_stack(columns) / float((x * x).sum())
 
     def _shrunken_mean(self, total: Array, count: Array) -> Array:
-        """As in `marquee.features.movie_statistics`: `PRIOR_EVENTS` pseudo-events at the overall mean."""
-        total, count = self._now(total), self._now(count)
-        overall = _ratio(total.sum(axis=0), count.sum(axis=0))
+        """The known values' mean with `PRIOR_EVENTS` pseudo-events at the mean of all movies.
+
+        Source: the "true Bayesian estimate" used for rating lists, (Σv + m·C) ÷ (n + m).
+        """
+        # Added up one by one: numpy's own sum pairs numbers by the array's shape, so by the days asked for.
+        overall = _ratio(np.cumsum(total, axis=0)[-1], np.cumsum(count, axis=0)[-1])
         return np.asarray((total + PRIOR_EVENTS * overall) / (count + PRIOR_EVENTS), np.float64)
 
     def _last_us(self) -> NDArray[np.int64]:
-        last = np.full(self.shape, np.iinfo(np.int64).min)
-        np.maximum.at(last, (self.item, self.place), self.past["last_us"].to_numpy())
-        return np.asarray(np.maximum.accumulate(last, axis=1)[:, LOOK_BACK_DAYS:], np.int64)
+        last = np.full((self.n_items, self.n_days), np.iinfo(np.int64).min)
+        np.maximum.at(last, (self.item, self._place(0)), self.past["last_us"].to_numpy())
+        return np.asarray(np.maximum.accumulate(last, axis=1), np.int64)
 
 
 def _ratio(total: Array, count: Array) -> Array:

@@ -7,8 +7,8 @@ from marquee.data.interactions import Interactions
 from marquee.data.splits import (
     TemporalConfig,
     consumed,
-    cut_queries,
-    sample_queries,
+    cut_moments,
+    sample_moments,
     temporal_split,
     time_quantile,
 )
@@ -19,7 +19,7 @@ COLUMNS = ("user_index", "item_index", "timestamp_us", "value", "type_code")
 
 
 def cut(interactions, *, after_s, until_s=None, shares=(0.5,), min_events=2):
-    return cut_queries(
+    return cut_moments(
         interactions,
         after_us=after_s * SECOND_US,
         until_us=None if until_s is None else until_s * SECOND_US,
@@ -28,18 +28,23 @@ def cut(interactions, *, after_s, until_s=None, shares=(0.5,), min_events=2):
     )
 
 
+def history(interactions, found, row):
+    """Item indexes of what the asker of a row had chosen by then, the moment itself included."""
+    known = interactions.timestamp_us <= found.time_us[row]
+    return interactions.item_index[known & (interactions.user_index == found.user_index[row])]
+
+
 def described(interactions, found):
-    """(user, history, targets, seconds of the request) by id, for the eye."""
+    """(user, history, targets, seconds of the first target) by id, for the eye."""
     decode = interactions.items.decode
-    queries = found.queries
     return [
         (
             interactions.users.ids[int(user)],
-            sorted(decode(queries.histories.take(np.array([row])).item_index)),
+            sorted(decode(history(interactions, found, row))),
             sorted(decode(found.targets[row])),
-            int(queries.time_us[row]) // SECOND_US,
+            (int(found.time_us[row]) + 1) / SECOND_US,
         )
-        for row, user in enumerate(queries.user_index)
+        for row, user in enumerate(found.user_index)
     ]
 
 
@@ -70,7 +75,15 @@ def test_time_quantile_is_a_time_that_occurs():
     assert time_quantile(board, 0.41) == 30 * SECOND_US
 
 
-def test_cut_queries_history_is_all_before_and_the_first_share_of_the_window():
+def test_cut_moments_is_the_last_microsecond_before_the_first_target():
+    board = events(("a", "p", 11), ("a", "q", 12), ("b", "p", 11), ("b", "q", 12.5))
+
+    found = cut(board, after_s=10)
+
+    assert found.time_us.tolist() == [12 * SECOND_US - 1, 12 * SECOND_US + SECOND_US // 2 - 1]
+
+
+def test_cut_moments_history_is_all_before_and_the_first_share_of_the_window():
     board = events(
         ("a", "old", 1), ("a", "p", 11), ("a", "q", 12), ("a", "r", 13), ("a", "s", 14), ("b", "old", 2)
     )
@@ -78,7 +91,7 @@ def test_cut_queries_history_is_all_before_and_the_first_share_of_the_window():
     assert described(board, cut(board, after_s=10)) == [("a", ["old", "p", "q"], ["r", "s"], 13)]
 
 
-def test_cut_queries_event_at_the_cut_is_before_it_and_one_at_the_end_within():
+def test_cut_moments_event_at_the_cut_is_before_it_and_one_at_the_end_within():
     board = events(("a", "p", 10), ("a", "q", 11), ("a", "r", 12), ("a", "s", 13))
 
     found = cut(board, after_s=10, until_s=12)
@@ -86,7 +99,7 @@ def test_cut_queries_event_at_the_cut_is_before_it_and_one_at_the_end_within():
     assert described(board, found) == [("a", ["p", "q"], ["r"], 12)]
 
 
-def test_cut_queries_boundary_moves_to_the_change_of_time():
+def test_cut_moments_boundary_moves_to_the_change_of_time():
     # The middle of the six falls inside the tie at 12 s; its edges are one and two events away.
     board = events(
         *(("a", item, time) for item, time in zip("pqrstu", (11, 11, 12, 12, 12, 13), strict=True))
@@ -95,25 +108,25 @@ def test_cut_queries_boundary_moves_to_the_change_of_time():
     assert described(board, cut(board, after_s=10)) == [("a", ["p", "q"], ["r", "s", "t", "u"], 12)]
 
 
-def test_cut_queries_two_changes_equally_near_take_the_earlier():
+def test_cut_moments_two_changes_equally_near_take_the_earlier():
     board = events(*(("a", item, time) for item, time in zip("pqrs", (11, 12, 12, 13), strict=True)))
 
     assert described(board, cut(board, after_s=10)) == [("a", ["p"], ["q", "r", "s"], 12)]
 
 
-def test_cut_queries_user_whose_window_is_one_moment_is_not_asked():
+def test_cut_moments_user_whose_window_is_one_moment_is_not_asked():
     board = events(("a", "p", 1), *(("a", item, 11) for item in "qrst"), ("b", "q", 11), ("b", "r", 12))
 
     assert [row[0] for row in described(board, cut(board, after_s=10))] == ["b"]
 
 
-def test_cut_queries_shares_on_one_boundary_ask_once():
+def test_cut_moments_shares_on_one_boundary_ask_once():
     board = events(*(("a", item, time) for item, time in zip("pqrs", (11, 11, 12, 12), strict=True)))
 
     assert len(cut(board, after_s=10, shares=(0.25, 0.5, 0.75))) == 1
 
 
-def test_cut_queries_shares_apart_ask_once_each():
+def test_cut_moments_shares_apart_ask_once_each():
     board = events(*(("a", item, time) for item, time in zip("pqrs", (11, 12, 13, 14), strict=True)))
 
     found = cut(board, after_s=10, shares=(0.25, 0.75))
@@ -124,7 +137,7 @@ def test_cut_queries_shares_apart_ask_once_each():
     ]
 
 
-def test_cut_queries_user_with_too_few_events_is_not_asked():
+def test_cut_moments_user_with_too_few_events_is_not_asked():
     board = events(("a", "p", 11), ("a", "q", 12), ("b", "p", 11), ("b", "q", 12), ("b", "r", 13))
 
     assert [row[0] for row in described(board, cut(board, after_s=10, min_events=3))] == ["b"]
@@ -157,18 +170,23 @@ def test_temporal_split_of_too_little_is_refused(board):
         temporal_split(consumed(board), TemporalConfig(), seed=0)
 
 
-def test_sample_queries_is_seeded_and_keeps_the_order():
+def test_sample_moments_is_seeded_and_keeps_the_order():
     board = events(
-        *((f"u{user:02}", item, time) for user in range(30) for item, time in (("p", 1), ("q", 2)))
+        *(
+            (f"u{user:02}", f"{item}{user}", at + user)
+            for user in range(30)
+            for at, item in ((1, "p"), (2, "q"))
+        )
     )
     found = cut(board, after_s=0)
 
-    one, again, other = (sample_queries(found, 8, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (sample_moments(found, 8, seed=seed) for seed in (1, 1, 2))
 
-    users = one.queries.user_index.tolist()
+    users = one.user_index.tolist()
     assert users == sorted(set(users)) and len(users) == 8  # noqa: PT018 - one claim: a sorted sample
-    assert users == again.queries.user_index.tolist() != other.queries.user_index.tolist()
-    assert sample_queries(found, 30, seed=1) is found
+    assert users == again.user_index.tolist() != other.user_index.tolist()
+    assert described(board, one) == [described(board, found)[user] for user in users]
+    assert sample_moments(found, 30, seed=1) is found
 
 
 # --- what must hold for any data -----------------------------------------------------------------
@@ -183,25 +201,23 @@ rows_of_few = st.lists(
 
 
 @given(rows_of_few, st.integers(0, 12), st.sampled_from([(0.5,), (0.25, 0.5, 0.75)]))
-def test_cut_queries_never_splits_a_moment_nor_repeats_a_seen_item(rows, after_s, shares):
+def test_cut_moments_never_splits_a_moment_nor_repeats_a_seen_item(rows, after_s, shares):
     board = events(*rows)
 
     found = cut(board, after_s=after_s, shares=shares)
 
-    histories = found.queries.histories
     for row in range(len(found)):
-        seen = histories.take(np.array([row]))
-        user = found.queries.user_index[row]
-        own = board.take(board.user_index == user)
+        seen = history(board, found, row)
+        own = board.take(board.user_index == found.user_index[row])
         target_times = own.timestamp_us[np.isin(own.item_index, found.targets[row])]
-        assert seen.timestamp_us.max(initial=-1) < target_times.min() == found.queries.time_us[row]
-        assert not set(seen.item_index.tolist()) & set(found.targets[row].tolist())
-        assert len(seen.item_index) + len(found.targets[row]) == len(own)
+        assert target_times.min() == found.time_us[row] + 1
+        assert not set(seen.tolist()) & set(found.targets[row].tolist())
+        assert len(seen) + len(found.targets[row]) == len(own)
         assert (target_times > after_s * SECOND_US).all()
 
 
 @given(rows_of_few, st.integers(0, 12), st.randoms(use_true_random=False))
-def test_cut_queries_shuffled_rows_and_renamed_ids_ask_the_same(rows, after_s, random):
+def test_cut_moments_shuffled_rows_and_renamed_ids_ask_the_same(rows, after_s, random):
     # Ids decide the storage order within a second: if they leaked, other names would ask otherwise.
     shuffled_names = list(FEW_ITEMS)
     random.shuffle(shuffled_names)
@@ -235,4 +251,4 @@ def test_training_part_and_past_windows_ignore_what_comes_later(rows, cut_s, ran
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(one, column), getattr(two, column))
     assert described(board, asked) == described(board, again)
-    assert asked.queries.histories.item_index.tolist() == again.queries.histories.item_index.tolist()
+    assert asked.targets.values.tolist() == again.targets.values.tolist()

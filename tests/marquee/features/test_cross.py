@@ -2,43 +2,53 @@ import numpy as np
 import pytest
 
 from marquee import schema
-from marquee.data.interactions import Vocabulary
+from marquee.features.context import Calendar
 from marquee.features.cross import DAYS_A_YEAR, RECENT_HALF_LIFE_EVENTS, Catalogue, cross_features
-from marquee.features.movie_statistics import MovieStatistics
-from marquee.features.profiles import MovieProfiles, UserProfiles
-from tests.factories import DAY_S, movie_table, queries
+from marquee.features.movie_states import MovieStates
+from marquee.features.profiles import MovieProfiles
+from marquee.features.state.facts import movie_profile
+from tests.factories import DAY_S, SECOND_US, movie_table, queries
 
 NAN = np.nan
 HALF = np.sqrt(1 / 2)
 OLD = 0.5 ** (1 / 3)
 """The recent weight of the first of two events."""
-
-
-def catalogue() -> Catalogue:
-    table = movie_table(
-        {
-            schema.ITEM_ID: ["0", "1", "2", "3"],
-            schema.GENRES: [["Action"], ["Drama"], ["Action", "Drama"], None],
-            schema.DIRECTORS: [["Ford"], ["Lang"], ["Ford"], None],
-            schema.YEAR: [1940, 1950, 1960, None],
-        }
+MOVIES = MovieProfiles.of(
+    movie_profile(
+        movie_table(
+            {
+                schema.ITEM_ID: ["0", "1", "2", "3"],
+                schema.GENRES: [["Action"], ["Drama"], ["Action", "Drama"], None],
+                schema.DIRECTORS: [["Ford"], ["Lang"], ["Ford"], None],
+                schema.YEAR: [1940, 1950, 1960, None],
+            }
+        )
     )
-    statistics = np.zeros((4, len(schema.MOVIE_STATISTICS)), np.float32)
+)
+EVENTS = [np.e - 1, np.e**2 - 1, np.e**3 - 1, 0]
+"""Of the four movies; log1p of them: 1, 2, 3, 0."""
+
+
+def states(*moments: tuple[float, list[float]]) -> MovieStates:
+    """The movies at moments of (seconds, numbers of events); what else is known never changes."""
+    matrix = np.zeros((len(moments), 4, len(schema.MOVIE_STATE)), np.float32)
     for name, values in {
-        schema.ITEM_EVENTS_ALL: [np.e - 1, np.e**2 - 1, np.e**3 - 1, 0],  # log1p of them: 1, 2, 3, 0
+        schema.ITEM_EVENTS_ALL: [counts for _, counts in moments],
         schema.ITEM_AUDIENCE_AGE_MEAN: [20, 30, 40, NAN],
         schema.ITEM_AUDIENCE_MALE_SHARE: [0.25, 0.5, 0.75, NAN],
     }.items():
-        statistics[:, schema.MOVIE_STATISTICS.index(name)] = values
-    return Catalogue(
-        users=UserProfiles(np.array([35, NAN], np.float32), np.array([0, NAN], np.float32)),
-        movies=MovieProfiles.of(Vocabulary.of(["0", "1", "2", "3"]), table),
-        statistics=MovieStatistics(statistics, 0),
-    )
+        matrix[:, :, schema.MOVIE_STATE.index(name)] = values
+    return MovieStates(np.array([time * SECOND_US for time, _ in moments], np.int64), matrix)
 
 
 # One known user saw movie 0, then movie 1; one unknown user saw nothing. Both asked in January 1971.
-QUERIES = queries([(0, 10), (1, 20)], [], users=[0, -1], time_s=365.2425 * DAY_S)
+QUERIES = queries(
+    [(0, 10), (1, 20)],
+    [],
+    users=[0, -1],
+    time_s=365.2425 * DAY_S,
+    **{schema.USER_AGE: [35, NAN], schema.USER_IS_MALE: [0, NAN]},
+)
 PAIRS = ([0, 0, 1], [2, 3, 2])  # (query, candidate): candidate 2, candidate 3, candidate 2
 
 EXPECTED = {
@@ -61,8 +71,9 @@ EXPECTED = {
 }
 
 
-def cross(asked=QUERIES, pairs=PAIRS) -> np.ndarray:
-    return cross_features(asked, np.array(pairs[0], np.int64), np.array(pairs[1], np.int32), catalogue())
+def cross(asked=QUERIES, pairs=PAIRS, known=None) -> np.ndarray:
+    catalogue = Catalogue(MOVIES, known or states((0, EVENTS)), Calendar.of(None))
+    return cross_features(asked, np.array(pairs[0], np.int64), np.array(pairs[1], np.int32), catalogue)
 
 
 def column(name: str, **arguments) -> np.ndarray:
@@ -96,6 +107,30 @@ def test_recent_events_of_one_moment_weigh_alike():
     asked = queries([(0, 10), (1, 10)])
 
     assert column(schema.CROSS_YEAR_GAP_RECENT, asked=asked, pairs=([0], [2])).tolist() == [1960 - 1945]
+
+
+def test_query_reads_history_and_candidate_as_of_its_own_moment():
+    known = states((0, [0, 0, np.e - 1, 0]), (100, [np.e**2 - 1, 0, np.e**5 - 1, 0]))
+    early, late = (queries([(0, 10)], time_s=time) for time in (99, 100))
+
+    def gap(asked):
+        return column(schema.CROSS_POPULARITY_GAP, asked=asked, pairs=([0], [2]), known=known)
+
+    np.testing.assert_allclose([gap(early), gap(late)], [[1 - 0], [5 - 2]], rtol=1e-5)
+
+
+def test_queries_of_two_moments_together_are_as_each_alone():
+    known = states((0, EVENTS), (100, [7, 70, 700, 7000]))
+    asked = queries([(0, 10), (1, 20)], [(1, 10)], [(2, 5)], **{schema.USER_AGE: [35, 20, 50]})
+    asked.time_us[:] = [50 * SECOND_US, 150 * SECOND_US, 100 * SECOND_US]
+
+    together = cross(asked, ([0, 1, 1, 2], [3, 0, 2, 1]), known)
+
+    alone = [
+        cross(asked.take(np.array([query])), ([0] * len(items), items), known)
+        for query, items in ((0, [3]), (1, [0, 2]), (2, [1]))
+    ]
+    np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
 def test_no_pair_gives_no_row():

@@ -28,7 +28,8 @@ SMALL = StateConfig(n_buckets=2)
 event = st.tuples(
     st.sampled_from(["u0", "u1", "u2"]),
     st.sampled_from(["a", "b", "c"]),
-    st.integers(0, 80).map(lambda half_days: half_days * DAY_S / 2),
+    # Within a month, and across months that cool while events come.
+    st.one_of(st.integers(0, 40), st.integers(0, 260)).map(lambda half_days: half_days * DAY_S / 2),
     st.sampled_from([None, 1.0, 2.5, 0.1]),
     st.sampled_from(["rating", "view", "click"]),
 )
@@ -42,7 +43,7 @@ def frames(root: Path) -> dict[str, pl.DataFrame]:
     }
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(event, min_size=1, max_size=25), st.lists(st.integers(0, 25), max_size=3), st.randoms())
 @example([("u0", "a", 86_400.0, None, "view"), ("u0", "a", 0.0, None, "view")], [1], None)
 def test_update_in_any_batches_with_repeats_equals_one_build(rows, cuts, random):
@@ -66,15 +67,30 @@ def test_update_in_any_batches_with_repeats_equals_one_build(rows, cuts, random)
         assert last.state_id == report.state_id
 
 
-def test_update_of_last_day_rewrites_its_month_and_keeps_the_others(tmp_path: Path):
-    old = [("u0", "a", 0), ("u1", "b", 40 * DAY_S)]
+def files(root: Path) -> dict[str, int]:
+    """Inodes of the current version's files by path: a file that stayed is the same one."""
+    version = (root / "current").resolve()
+    return {str(path.relative_to(version)): path.stat().st_ino for path in version.rglob("*.parquet")}
+
+
+def test_update_of_tomorrow_writes_its_day_and_keeps_all_else(tmp_path: Path):
+    old = [("u0", "a", 0), ("u1", "b", 39 * DAY_S), ("u1", "d", 40 * DAY_S)]
     build_state(tmp_path, event_table(old), config=StateConfig(n_buckets=1))
-    kept = tmp_path / "current" / schema.USER_ACTIVITY_VIEW / "month=1970-01" / "bucket=000.parquet"
-    before = kept.stat().st_ino
+    before = files(tmp_path)
 
     report = update_state(tmp_path, event_table([("u1", "c", 41 * DAY_S)]))
 
-    assert kept.stat().st_ino == before
+    after = files(tmp_path)
+    assert {name for name, inode in after.items() if before.get(name) != inode} == {
+        "events/month=1970-02/day=11.events.parquet",
+        "choices/month=1970-02/day=11.bucket=000.parquet",
+        "user_activity/month=1970-02/day=11.bucket=000.parquet",
+        "daily_sums/month=1970-02/day=11.sums.parquet",
+        "movie_statistics/month=1970-02/day=12.statistics.parquet",
+    }
+    assert set(before) - set(after) == set()
+    assert "user_activity/month=1970-01/bucket=000.parquet" in after  # long over: one file
+    assert report.written_parts == 5
     assert report.changed_events == 1
     assert report.touched_users == 1
     assert report.changed_since_us == 41 * DAY_S * 1_000_000
@@ -88,6 +104,37 @@ def test_update_with_the_same_events_changes_nothing(tmp_path: Path):
 
     assert second.state_id == first.state_id
     assert (second.changed_events, second.touched_users, second.changed_since_us) == (0, 0, None)
+
+
+def test_update_without_events_changes_nothing(tmp_path: Path):
+    first = build_state(tmp_path, event_table([("u0", "a", 0, 3.0)]))
+
+    second = update_state(tmp_path, event_table([]))
+
+    assert (second.state_id, second.changed_events) == (first.state_id, 0)
+
+
+def test_update_by_impressions_logs_them_and_leaves_the_views(tmp_path: Path):
+    build_state(tmp_path, event_table([("u0", "a", DAY_S)]))
+    before = files(tmp_path)
+
+    report = update_state(tmp_path, event_table([("u0", "b", 0, None, "impression")]))
+
+    after = files(tmp_path)
+    assert (report.events, report.changed_events, report.changed_since_us) == (2, 1, 0)
+    assert {name for name, inode in after.items() if before.get(name) != inode} == {
+        "events/month=1970-01/day=01.events.parquet",
+        "movie_statistics/month=1970-01/day=02.statistics.parquet",  # empty: nothing was chosen before
+    }
+
+
+def test_update_through_an_earlier_day_takes_later_statistics_back(tmp_path: Path):
+    rows = event_table([("u0", "a", 0), ("u1", "b", 20 * DAY_S)])
+    build_state(tmp_path / "longer", rows, through=date(1970, 5, 1))
+
+    report = update_state(tmp_path / "longer", rows)
+
+    assert report.state_id == build_state(tmp_path / "whole", rows).state_id
 
 
 def test_update_with_other_profiles_counts_audiences_anew(tmp_path: Path):
@@ -161,7 +208,7 @@ KILLED = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("n_writes", [0, 2, 5])
+@pytest.mark.parametrize("n_writes", [0, 2, 4])
 def test_build_killed_between_two_files_leaves_the_state_before_and_can_be_repeated(
     tmp_path: Path, n_writes: int
 ):
@@ -186,3 +233,15 @@ def test_build_killed_between_two_files_leaves_the_state_before_and_can_be_repea
     whole = build_state(tmp_path / "whole", event_table([*old, *new]))
     assert repeated.state_id == whole.state_id
     assert not (tmp_path / "killed" / ".staging").exists()
+
+
+def test_build_of_clicks_alone_has_a_file_for_every_view_and_grows_as_a_whole_build_does(tmp_path):
+    clicks = event_table([("u", "a", 10, None, "click")])
+    chosen = event_table([("u", "b", 20 * DAY_S, 4.0)])
+
+    build_state(tmp_path / "grown", clicks)
+    for view in schema.FEATURE_VIEWS:
+        assert list((tmp_path / "grown" / "current" / view).rglob("*.parquet")), view
+    grown = update_state(tmp_path / "grown", chosen)
+
+    assert grown.state_id == build_state(tmp_path / "whole", pl.concat([clicks, chosen])).state_id

@@ -1,0 +1,141 @@
+"""From rows of the user views to queries; offline frames and one online row take the same way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from marquee import schema
+from marquee.data.histories import Histories, LabelledMoments, LabelledQueries, Queries
+from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Ragged, Vocabulary
+from marquee.features.reader import StateReader
+from marquee.features.request import SECOND_US
+from marquee.features.state.activity import user_activity
+from marquee.features.state.events import EVENT_COLUMNS, resolved
+
+COUNTS = (
+    schema.USER_EVENTS_ALL,
+    schema.USER_EVENTS_1H,
+    schema.USER_EVENTS_1D,
+    schema.USER_EVENTS_7D,
+    schema.USER_EVENTS_30D,
+    schema.USER_RATINGS_ALL,
+)
+"""What is zero, and not unknown, for a user without events."""
+
+
+def queries_of(
+    rows: pl.DataFrame, *, user_index: NDArray[np.int32], time_us: NDArray[np.int64], items: Vocabulary
+) -> Queries:
+    """Queries of many users from a frame.
+
+    Args:
+        rows: `marquee.features.reader.USER_COLUMNS`, one row per query; null where nothing is known.
+        user_index: `(n,)` who asks.
+        time_us: `(n,)` when, UTC microseconds.
+        items: of the model; events of other items are left out of the history.
+    """
+    lists = rows.select(
+        schema.USER_HISTORY_ITEMS, schema.USER_HISTORY_TIMES, schema.USER_HISTORY_VALUES
+    ).with_columns(pl.all().fill_null([]))
+    lengths = lists[schema.USER_HISTORY_ITEMS].list.len().to_numpy().astype(np.int64)
+    # An empty list would explode into a row of its own.
+    flat = lists.filter(pl.Series(lengths > 0)).explode(*lists.columns)
+    return Queries(
+        user_index=user_index,
+        time_us=time_us,
+        histories=_known_events(
+            np.repeat(np.arange(len(rows)), lengths),
+            items.encode(flat[schema.USER_HISTORY_ITEMS]),
+            n_queries=len(rows),
+            timestamp_us=flat[schema.USER_HISTORY_TIMES].cast(pl.Int64).to_numpy(),
+            value=flat[schema.USER_HISTORY_VALUES].cast(pl.Float32).to_numpy(),
+        ),
+        user_state=np.column_stack(
+            [
+                rows[name].cast(pl.Float32).fill_null(0.0 if name in COUNTS else float("nan")).to_numpy()
+                for name in schema.USER_STATE
+            ]
+        ).astype(np.float32),
+    )
+
+
+def query_of(
+    values: Mapping[str, Any], *, time_us: int, items: Vocabulary, user_index: int = UNKNOWN_INDEX
+) -> Queries:
+    """One query from an online row, without a frame in between: `queries_of` gives the same.
+
+    Args:
+        values: features by name; what is missing or None is unknown.
+        time_us: the moment of the request, UTC microseconds.
+        items: of the model; events of other items are left out of the history.
+        user_index: who asks.
+    """
+    ids = values.get(schema.USER_HISTORY_ITEMS) or ()
+    state = [values.get(name) for name in schema.USER_STATE]
+    unknown = [0.0 if name in COUNTS else np.nan for name in schema.USER_STATE]
+    return Queries(
+        user_index=np.array([user_index], np.int32),
+        time_us=np.array([time_us], np.int64),
+        histories=_known_events(
+            np.zeros(len(ids), np.int64),
+            np.fromiter(map(items.index_of, ids), np.int32, len(ids)),
+            n_queries=1,
+            timestamp_us=np.array(values.get(schema.USER_HISTORY_TIMES) or (), np.int64),
+            value=np.array(values.get(schema.USER_HISTORY_VALUES) or (), np.float32),
+        ),
+        user_state=np.array(
+            [[blank if value is None else value for value, blank in zip(state, unknown, strict=True)]],
+            np.float32,
+        ),
+    )
+
+
+def query_after(item_ids: Sequence[str], *, time_us: int, items: Vocabulary) -> Queries:
+    """A query of somebody of whom nothing is known but what they just chose, a second after the other.
+
+    Args:
+        item_ids: what was chosen, oldest first; the last one a second before the request.
+        time_us: the moment of the request, UTC microseconds.
+        items: of the model.
+    """
+    chosen = pl.DataFrame(
+        {
+            schema.USER_ID: [""] * len(item_ids),
+            schema.TIMESTAMP: [time_us - SECOND_US * (len(item_ids) - at) for at in range(len(item_ids))],
+            schema.ITEM_ID: list(item_ids),
+            schema.INTERACTION_TYPE: ["view"] * len(item_ids),
+            schema.VALUE: [None] * len(item_ids),
+        },
+        schema=EVENT_COLUMNS | {schema.TIMESTAMP: pl.Int64()},
+    ).with_columns(pl.col(schema.TIMESTAMP).cast(schema.TIME_DTYPE))
+    newest = user_activity(resolved(chosen)).tail(1).to_dicts()
+    return query_of(newest[0] if newest else {}, time_us=time_us, items=items)
+
+
+def _known_events(
+    row: NDArray[np.int64],
+    item_index: NDArray[np.int32],
+    *,
+    n_queries: int,
+    timestamp_us: NDArray[np.int64],
+    value: NDArray[np.float32],
+) -> Histories:
+    """Histories of the events whose item the model has; `row` ascends."""
+    known = item_index != UNKNOWN_INDEX
+    lengths = np.bincount(row[known], minlength=n_queries)
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        item_index=item_index[known],
+        timestamp_us=timestamp_us[known],
+        value=value[known],
+    )
+
+
+def read_queries(moments: LabelledMoments, events: Interactions, state: StateReader) -> LabelledQueries:
+    """Ask the state for what was known at labelled moments of `events`' users."""
+    rows = state.users(events.users.ids.gather(moments.user_index), moments.time_us)
+    queries = queries_of(rows, user_index=moments.user_index, time_us=moments.time_us, items=events.items)
+    return LabelledQueries(queries, Ragged(moments.targets.offsets, moments.targets.values))
