@@ -14,6 +14,7 @@ from typing import Any, Final
 from feast import Entity, FeatureService, FeatureView, FileSource, RequestSource
 from feast.data_source import DataSource
 
+from marquee.adapters.feast.spark import spark_source
 from marquee.errors import ConfigError
 
 _MODULES: Final = ("entities", "sources", "views", "services")
@@ -39,12 +40,15 @@ class Declarations:
         ]
 
 
-def load_declarations(repo: Path, *, state_root: str, for_spark: bool = False) -> Declarations:
+def load_declarations(
+    repo: Path, *, state_root: str, state_endpoint: str | None = None, for_spark: bool = False
+) -> Declarations:
     """Import the modules of a feature repository and write the sources' paths out in full.
 
     Args:
         repo: the feature repository.
         state_root: where the views' folders are, a path or an address.
+        state_endpoint: address of an S3 that is not Amazon's.
         for_spark: make the files sources of Feast's Spark engine, which reads no others.
 
     Raises:
@@ -61,29 +65,16 @@ def load_declarations(repo: Path, *, state_root: str, for_spark: bool = False) -
     for source in declared.sources.values():
         if isinstance(source, FileSource):
             source.file_options.uri = f"{state_root.rstrip('/')}/{source.path}"
+            source.file_options.s3_endpoint_override = state_endpoint or ""
     return _with_spark_sources(declared) if for_spark else declared
 
 
 def _with_spark_sources(declared: Declarations) -> Declarations:
     """The same declarations over Spark's view of the same files."""
-    from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import (  # noqa: PLC0415 - needs pyspark
-        SparkSource,
-    )
-
-    sources: dict[str, Any] = {}
-    for name, source in declared.sources.items():
-        sources[name] = source
-        if isinstance(source, FileSource):
-            sources[name] = SparkSource(
-                name=name,
-                path=source.path,
-                file_format="parquet",
-                timestamp_field=source.timestamp_field,
-                created_timestamp_column=source.created_timestamp_column,
-                description=source.description,
-                tags=source.tags,
-                owner=source.owner,
-            )
+    sources: dict[str, Any] = {
+        name: spark_source(source) if isinstance(source, FileSource) else source
+        for name, source in declared.sources.items()
+    }
     for view in declared.views.values():
         view.batch_source = sources[view_source(view).name]
     return replace(declared, sources=sources)
@@ -114,7 +105,7 @@ def _module(name: str, repo: Path) -> ModuleType:
         )
     try:
         return importlib.import_module(name)
-    except (ImportError, SyntaxError, ValueError, TypeError, KeyError) as err:
+    except (ImportError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, NameError) as err:
         raise ConfigError(
             f"{repo / name}.py does not import: {err}.", remedy="Mend the declaration."
         ) from err

@@ -1,5 +1,6 @@
 """Everything that the product does with Feast, for one profile."""
 
+import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -11,9 +12,9 @@ import polars as pl
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.project import Project
 
-from marquee import schema
 from marquee.adapters.feast.declarations import Declarations, contract, contract_hash, load_declarations
 from marquee.adapters.feast.faults import store_errors
+from marquee.adapters.feast.historical import historical_rows
 from marquee.adapters.feast.materialise import (
     Journal,
     MaterialiseProgress,
@@ -23,6 +24,7 @@ from marquee.adapters.feast.materialise import (
 from marquee.adapters.feast.online import PushReport, UserLookup, UserRow, push_rows
 from marquee.adapters.feast.plan import Plan, make_plan
 from marquee.adapters.feast.profile import Profile
+from marquee.adapters.feast.spark import is_spark
 from marquee.adapters.feast.status import ViewStatus, view_status
 from marquee.errors import ContractError, FeatureStoreError
 
@@ -57,8 +59,12 @@ class FeatureDoor:
 
     def declarations(self, repo: Path) -> Declarations:
         """What the repository declares, with this profile's paths."""
-        for_spark = self.profile.config.offline_store.type == "spark"
-        return load_declarations(repo, state_root=self.profile.state_root, for_spark=for_spark)
+        return load_declarations(
+            repo,
+            state_root=self.profile.state_root,
+            state_endpoint=self.profile.state_endpoint,
+            for_spark=is_spark(self.profile.config),
+        )
 
     def plan(self, declared: Declarations) -> Plan:
         """What applying would change; changes nothing, and makes no registry.
@@ -176,6 +182,18 @@ class FeatureDoor:
     def _errors(self, what: str) -> AbstractContextManager[None]:
         return store_errors(what, profile=self.profile.name)
 
+    def require_state(self) -> None:
+        """Check that state was built where the profile looks for it, as far as that is a folder.
+
+        Raises:
+            FeatureStoreError: it was not.
+        """
+        root = self.profile.state_root
+        if "://" not in root and not Path(root).is_dir():
+            raise FeatureStoreError(
+                f"no state is built at {root}.", remedy="`marquee features build` makes it."
+            )
+
     # --- rows ------------------------------------------------------------------------------------------
 
     def historical(
@@ -195,14 +213,7 @@ class FeatureDoor:
         """
         refs = self._refs(service, views)
         with self._errors("historical features"):
-            job = self.store.get_historical_features(
-                entity_df=labels, features=refs, filter_by_created_timestamp=True
-            )
-            table = job.to_arrow()
-        answer = pl.from_arrow(table)
-        assert isinstance(answer, pl.DataFrame)  # noqa: S101 - a table is a frame
-        _require_same_rows(labels, answer)
-        return answer
+            return historical_rows(self.store, labels, refs)
 
     def _refs(self, service: str, views: Sequence[str] | None) -> list[str]:
         parts = self.service(service).feature_view_projections
@@ -289,27 +300,23 @@ class FeatureDoor:
             return [view_status(self.store, view, now=now) for view in self.views.values()]
 
     def serve(self, *, host: str, port: int) -> None:
-        """Run Feast's own feature server until it is stopped: for looking at, not for serving."""
+        """Run Feast's own feature server until it is stopped: for looking at, not for serving.
+
+        Raises:
+            FeatureStoreError: as `views`, or the port is taken.
+        """
         _ = self.views
+        _require_free(host, port)
         with self._errors("serve"):
             self.store.serve(host=host, port=port, type_="http", no_access_log=True, workers=1)
 
 
-def _require_same_rows(labels: pl.DataFrame, answer: pl.DataFrame) -> None:
-    """Check that no label row was lost, repeated or moved: dask's engine, for one, loses some.
-
-    Raises:
-        FeatureStoreError: one was.
-    """
-    if len(labels) != len(answer):
-        raise FeatureStoreError(
-            f"{len(labels)} label rows came back as {len(answer)}.",
-            remedy="Use the offline store marquee.adapters.feast_offline.AsofOfflineStore.",
-        )
-    kept = [schema.USER_ID, schema.ITEM_ID]
-    for name in (name for name in kept if name in labels.columns):
-        if not labels[name].eq_missing(answer[name].cast(labels[name].dtype)).all():
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as err:
             raise FeatureStoreError(
-                f"label rows came back in another order (column {name}).",
-                remedy="Use the offline store marquee.adapters.feast_offline.AsofOfflineStore.",
-            )
+                f"port {port} of {host} can't be used: {err.strerror}.", remedy="Give another: --port."
+            ) from err

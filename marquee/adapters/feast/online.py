@@ -1,27 +1,26 @@
 """Rows in the online store: one user's, read with the limit of age; pushed ones, ordered by their time."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
-from feast import FeatureService, FeatureStore, FeatureView, utils
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
+from feast import FeatureService, FeatureStore, FeatureView
 
 from marquee import schema
+from marquee.adapters.feast.compare_and_set import write_newer_rows
 from marquee.adapters.feast.declarations import ttl_seconds
+from marquee.adapters.feast.messages import row_messages
 from marquee.errors import ContractError
 
-SECOND_US: Final = 1_000_000
 WRITE_ROWS: Final = 5_000
 """Rows that are turned into Feast's messages at a time: memory stays below half of a gigabyte."""
-READ_KEYS: Final = 500
-"""Keys that are looked up at a time: an answer within the timeout of a request."""
-EXACT_TIME: Final = {schema.USER_ACTIVITY_VIEW: schema.USER_SEEN_US}
-"""Features that hold the row's time in microseconds; stores themselves keep whole seconds."""
+WRITE_BYTES: Final = 8_000_000
+"""As much of a table, since a history has up to a thousand events."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _is_fresh(seconds: int, ttl_s: int | None, now: datetime) -> bool:
 def push_rows(store: FeatureStore, view: FeatureView, rows: pl.DataFrame) -> PushReport:
     """Write each key's newest row unless the store has a newer one; the same row twice is no harm.
 
-    One process pushes the rows of one key, since stores can't compare and write in one step.
+    Several processes may push rows of one key (`marquee.adapters.feast.compare_and_set`).
 
     Raises:
         ContractError: a column is missing, unknown, or of another type, or a key or time is null.
@@ -144,37 +143,28 @@ def checked_rows(view: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_newer(store: FeatureStore, view: FeatureView, rows: pa.Table) -> int:
-    """Write the rows, one a key, whose time is not before the store's; gives their number."""
-    keys = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
-    messages = utils._convert_arrow_to_proto(rows, view, keys)
-    stored = stored_times_us(store, view, [message[0] for message in messages])
-    times = pl.Series(rows[schema.EVENT_TIMESTAMP].cast(pa.int64())).to_list()
-    newer = [
-        message
-        for message, time_us, stored_us in zip(messages, times, stored, strict=True)
-        if stored_us is None or time_us >= stored_us
-    ]
-    if newer:
-        provider = store._get_provider()
-        provider.online_write_batch(store.config, view, newer, lambda _: None)
-    return len(newer)
+    """Write the rows, one a key, whose time is not before the store's; gives their number.
+
+    Long histories make large messages: they go in by so many rows as fit into `WRITE_BYTES`.
+    """
+    step = max(1, min(WRITE_ROWS, WRITE_BYTES * len(rows) // max(rows.nbytes, 1)))
+    written = 0
+    for offset in range(0, len(rows), step):
+        with _collector_paused():
+            written += write_newer_rows(store, view, row_messages(rows.slice(offset, step), view))
+    return written
 
 
-def stored_times_us(store: FeatureStore, view: FeatureView, keys: Sequence[EntityKey]) -> list[int | None]:
-    """Event times of stored rows in microseconds; whole seconds in views without an exact time."""
-    exact = EXACT_TIME.get(view.name)
-    probe = exact or view.features[0].name
-    provider = store._get_provider()
-    times: list[int | None] = []
-    for offset in range(0, len(keys), READ_KEYS):
-        found = provider.online_read(store.config, view, list(keys[offset : offset + READ_KEYS]), [probe])
-        times += [_time_us(time, values, exact) for time, values in found]
-    return times
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's collector: new messages make it walk all of Feast's objects, for 40 % of the time.
 
-
-def _time_us(time: datetime | None, values: Mapping[str, Value] | None, exact: str | None) -> int | None:
-    if exact and values and exact in values and values[exact].HasField("int64_val"):
-        return int(values[exact].int64_val)
-    if time is None or not time.timestamp():  # Redis gives time 0 for a key that it does not have
-        return None
-    return int(utils.make_tzaware(time).timestamp()) * SECOND_US
+    They hold no cycles, so that they go as soon as nobody needs them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

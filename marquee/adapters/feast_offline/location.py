@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import environ
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -18,7 +19,10 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class S3Access:
-    """How to reach S3: an endpoint other than Amazon's, credentials other than the ambient ones."""
+    """How to reach S3: an endpoint other than Amazon's, credentials other than the ambient ones.
+
+    Without an endpoint, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names one, as for Amazon's own clients.
+    """
 
     endpoint: str | None
     credentials: dict[str, str]
@@ -31,8 +35,10 @@ class S3Access:
             "connect_timeout": self.connect_timeout_seconds,
             "request_timeout": self.request_timeout_seconds,
         }
-        if self.endpoint:
-            scheme, found, host = self.endpoint.rpartition("://")
+        # boto3 asks for these variables by itself, Arrow does not.
+        endpoint = self.endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            scheme, found, host = endpoint.rpartition("://")
             options["endpoint_override"] = host.rstrip("/")
             if found:
                 options["scheme"] = scheme

@@ -1,6 +1,5 @@
 """`marquee features …` on a small warehouse, as a person would type it."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,43 +9,15 @@ from typer.testing import CliRunner
 
 from marquee import schema
 from marquee.cli.app import app
-from marquee.data.warehouse import Warehouse
-from marquee.errors import ConfigError, FeatureStoreError, MarqueeError, SourceError
+from marquee.errors import ConfigError, FeatureStoreError
 from marquee.features.item_matrix import ItemMatrixHolder
 from tests.factories import DAY_S, event_table
-from tests.marquee.adapters.feast.place import REPO, TABLES
-
-ROWS = [("u0", "a", DAY_S, 4.0), ("u0", "b", 2 * DAY_S, 3.0), ("u1", "a", 2 * DAY_S, 2.0)]
+from tests.marquee.cli.features.small_place import ask, make, run
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder whose warehouse "small" holds side tables; events come as Parquet."""
-    monkeypatch.setenv("MARQUEE_DATA", str(tmp_path))
-    monkeypatch.setenv("MARQUEE_FEATURE_REPO", str(REPO))
-    monkeypatch.delenv("MARQUEE_STATE", raising=False)
-    monkeypatch.delenv("MARQUEE_PROFILE", raising=False)
-    warehouse = Warehouse(tmp_path / "warehouse" / "small")
-    warehouse.write_table(schema.USERS, TABLES.users)
-    _interactions(warehouse)
-    return tmp_path
-
-
-def _interactions(warehouse: Warehouse) -> None:
-    with warehouse.writing() as writer:
-        file = writer.staging / "events.parquet"
-        event_table(ROWS).write_parquet(file)
-        part = writer.add_part(file, table=schema.INTERACTIONS, partition="1970-01", rows=len(ROWS))
-        writer.commit(writer.contents.with_parts(schema.INTERACTIONS, {"1970-01": part}))
-
-
-def ask(*words: str):
-    """The JSON that a command answers with; what it raises is raised here."""
-    result = CliRunner().invoke(app, ["features", *words, "--dataset", "small", "--json"])
-    if isinstance(result.exception, MarqueeError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return make(tmp_path, monkeypatch)
 
 
 def test_features_from_build_to_a_pushed_event(place: Path):
@@ -87,13 +58,6 @@ def test_get_before_apply_names_the_remedy(place: Path):
     assert "marquee features apply" in refusal.value.remedy
 
 
-def test_push_of_a_file_without_events_names_the_columns(place: Path):
-    (place / "new.parquet").write_text("nothing")
-
-    with pytest.raises(SourceError, match="holds no events"):
-        ask("push", str(place / "new.parquet"))
-
-
 def test_materialize_to_a_time_that_is_none_is_refused(place: Path):
     with pytest.raises(ConfigError, match="'tomorrow' is no time"):
         ask("materialize", "--end", "tomorrow")
@@ -112,6 +76,30 @@ def test_features_without_feast_are_one_line_with_the_remedy(place: Path):
     assert "Feast is not installed" in result.stderr
     assert "make setup" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["materialize", "export"])
+def test_commands_before_build_name_it(place: Path, command: str):
+    with pytest.raises(FeatureStoreError, match="no state is built at") as refusal:
+        ask(command)
+
+    assert refusal.value.remedy == "`marquee features build` makes it."
+
+
+def test_get_shows_times_as_times_and_the_end_of_long_histories(place: Path):
+    event_table([("u0", f"i{number}", (3 + number) * DAY_S, 5.0) for number in range(6)]).write_parquet(
+        place / "new.parquet"
+    )
+    ask("build")
+    ask("apply")
+    ask("push", str(place / "new.parquet"))
+
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in run("get", "u0").output.splitlines()[1:]}
+
+    assert lines[schema.USER_HISTORY_ITEMS] == "8, newest: … i1, i2, i3, i4, i5"
+    assert lines[schema.USER_LAST_US] == "1970-01-09T00:00:00+00:00"
+    assert lines[schema.USER_ACTIVITY_VIEW] == "1970-01-09 00:00:00"
+    assert lines[schema.USER_PROFILE_VIEW] == "–"  # not brought online
 
 
 def test_help_of_serve_says_that_serving_goes_another_way():

@@ -1,6 +1,5 @@
 """One store, the whole way: plan, apply, materialise, read online and back in time, push, watch."""
 
-import sqlite3
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -16,13 +15,12 @@ from hypothesis import strategies as st
 
 from marquee import schema
 from marquee.adapters.feast import materialise, online
-from marquee.adapters.feast.faults import store_errors
 from marquee.adapters.feast.redis import (
     QuickRedisOnlineStore,
     QuickRedisOnlineStoreConfig,
     _PatientRedisOnlineStore,
 )
-from marquee.errors import ConfigError, ContractError, FeatureStoreError, SourceError
+from marquee.errors import ContractError, FeatureStoreError, SourceError
 from marquee.features.state import StateFolder, build_state, update_state
 from marquee.features.state.activity import user_activity
 from marquee.features.state.events import resolved
@@ -191,17 +189,6 @@ def test_history_a_second_before_an_event_does_not_know_it(store):
 def test_history_without_a_key_is_one_clear_error(store):
     with pytest.raises(ContractError, match="user_id"):
         store.historical("candidates_v1", pl.DataFrame({"item_id": ["a"], schema.EVENT_TIMESTAMP: [at(1)]}))
-
-
-def test_history_that_lost_or_moved_rows_is_refused():
-    from marquee.adapters.feast.door import _require_same_rows
-
-    labels = pl.DataFrame({"user_id": ["a", "b"]})
-
-    with pytest.raises(FeatureStoreError, match="2 label rows came back as 1"):
-        _require_same_rows(labels, labels[:1])
-    with pytest.raises(FeatureStoreError, match="another order"):
-        _require_same_rows(labels, labels[::-1])
 
 
 # --- materialise ----------------------------------------------------------------------------------------
@@ -394,46 +381,12 @@ def test_service_of_another_meaning_than_the_model_knows_is_refused(store):
         store.require_service("ranking_v1", "0" * 64)
 
 
-def test_online_store_that_lost_its_tables_is_one_clear_error(tmp_path: Path):
-    made = filled(tmp_path, until=at(14))
-    with sqlite3.connect(tmp_path / "online.db") as connection:
-        connection.execute("DROP TABLE marquee_user_activity")
-
-    with pytest.raises(FeatureStoreError, match="does not answer"):
-        made.get_user_row("ranking_v1", "u0", now=at(14))
-
-
 def test_state_that_was_removed_is_one_clear_error(tmp_path: Path):
     made = door(tmp_path)
     made.apply(made.declarations(REPO))
 
     with pytest.raises(SourceError, match="user_profile"):
         made.materialise(start=EPOCH, end=at(1), views=["user_profile"])
-
-
-def test_profile_with_an_unset_variable_names_all_of_them():
-    with pytest.raises(
-        ConfigError, match="FEAST_PROJECT, FEAST_REGISTRY_URL, MARQUEE_STATE_URL, REDIS_ADDRESS"
-    ):
-        door(Path(), "cluster")
-
-
-def test_unknown_profile_lists_those_that_there_are():
-    with pytest.raises(ConfigError, match="aws, cluster, local, spark"):
-        door(Path(), "moon")
-
-
-def test_profile_of_a_store_that_is_not_installed_says_so(tmp_path: Path):
-    text = (REPO / "profiles" / "local.yaml").read_text().replace("type: sqlite", "type: cassandra")
-    (tmp_path / "other.yaml").write_text(text)
-
-    with pytest.raises(ConfigError, match="not installed"):
-        door(tmp_path, str(tmp_path / "other.yaml"))
-
-
-def test_errors_of_other_kinds_pass_through():
-    with pytest.raises(ZeroDivisionError), store_errors("read", profile="local"):
-        _ = 1 / 0
 
 
 # --- status ---------------------------------------------------------------------------------------------
