@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from marquee import schema
 from marquee.candidates.ease import Ease
 from marquee.candidates.route import Route
 from marquee.config import HEADLINE_K, TrainingConfig
 from marquee.data.dataset import Dataset
+from marquee.data.histories import LabelledQueries, Queries
 from marquee.data.interactions import Interactions, Ragged
 from marquee.data.splits import TemporalSplit, consumed, temporal_split
 from marquee.errors import BundleError
@@ -21,6 +23,9 @@ from marquee.evaluation.evaluate import Evaluation, evaluate_lists, recall_ceili
 from marquee.evaluation.gate import GateDecision, choose_best_route, decide
 from marquee.evaluation.list_metrics import Catalogue as ListCatalogue
 from marquee.evaluation.slices import SliceRow, Slicing, slice_table
+from marquee.features.movie_states import read_movie_states
+from marquee.features.reader import StateReader
+from marquee.features.user_rows import read_queries
 from marquee.recommend import Recommender
 
 TWO_STAGE: Final = "two_stage"
@@ -59,6 +64,7 @@ class Assessment:
 def assess(
     challenger: Recommender,
     split: TemporalSplit,
+    test: LabelledQueries,
     config: TrainingConfig,
     *,
     champion: Recommender | None = None,
@@ -67,21 +73,29 @@ def assess(
     """Measure the challenger beside its routes, its unranked union and the champion, and judge it.
 
     The reference baseline `ease_plain` is the challenger's EASE asked without recency.
+
+    Args:
+        challenger: with the movies' state at the moments of the queries.
+        split: what it learned from.
+        test: what it is asked.
+        config: what is measured and how it is judged.
+        champion: likewise.
+        on_progress: hears how many of how many models are done.
     """
     n = max(config.evaluation.ks)
     with threadpool_limits(1, "blas"):  # other thread counts round otherwise: ties fall otherwise
-        lists = _all_lists(challenger, split, n, champion=champion, on_progress=on_progress)
+        lists = _all_lists(challenger, test.queries, n, champion=champion, on_progress=on_progress)
     routes = [name for name in lists if name not in (TWO_STAGE, UNION, CHAMPION)]
     evaluation = evaluate_lists(
         lists,
-        split.test.targets,
+        test.targets,
         config=config.evaluation,
         seed=config.seed,
-        query_keys=split.test.queries.user_index.astype(np.int64),
-        catalogue=_list_catalogue(challenger, split),
+        query_keys=test.queries.user_index.astype(np.int64),
+        catalogue=_list_catalogue(challenger, split, test.queries),
         references=routes,
     )
-    slicings = make_slicings(challenger, split)
+    slicings = make_slicings(challenger, split, test)
     per_query = evaluation.per_query
     decision = decide(
         per_query[TWO_STAGE],
@@ -93,7 +107,7 @@ def assess(
     )
     headline = {HEADLINE: per_query[TWO_STAGE].values[HEADLINE]}
     rows = slice_table(headline, slicings, seed=config.seed, config=config.evaluation.bootstrap)
-    return Assessment(evaluation, rows, candidate_recall(challenger, split), decision)
+    return Assessment(evaluation, rows, candidate_recall(challenger, test), decision)
 
 
 def baseline_routes(recommender: Recommender) -> dict[str, Route]:
@@ -106,13 +120,12 @@ def baseline_routes(recommender: Recommender) -> dict[str, Route]:
 
 def _all_lists(
     challenger: Recommender,
-    split: TemporalSplit,
+    queries: Queries,
     n: int,
     *,
     champion: Recommender | None,
     on_progress: Callable[[float, float], None],
 ) -> dict[str, NDArray[np.int32]]:
-    queries = split.test.queries
     recommenders = {UNION: replace(challenger, ranker=None), TWO_STAGE: challenger}
     if champion is not None:
         recommenders[CHAMPION] = champion
@@ -128,8 +141,8 @@ def _all_lists(
     return lists
 
 
-def _list_catalogue(recommender: Recommender, split: TemporalSplit) -> ListCatalogue:
-    histories = split.test.queries.histories
+def _list_catalogue(recommender: Recommender, split: TemporalSplit, queries: Queries) -> ListCatalogue:
+    histories = queries.histories
     return ListCatalogue(
         item_user_counts=np.bincount(split.train.item_index, minlength=len(recommender.items)),
         n_users=len(np.unique(split.train.user_index)),
@@ -138,23 +151,25 @@ def _list_catalogue(recommender: Recommender, split: TemporalSplit) -> ListCatal
     )
 
 
-def make_slicings(recommender: Recommender, split: TemporalSplit) -> list[Slicing]:
+def make_slicings(recommender: Recommender, split: TemporalSplit, test: LabelledQueries) -> list[Slicing]:
     """For whom the numbers are broken down: history length, age, gender, share of new items."""
-    queries, users = split.test.queries, recommender.catalogue.users
-    is_male = users.is_male[queries.user_index]
+    queries = test.queries
+    age, is_male = (
+        queries.user_state[:, schema.USER_STATE.index(name)]
+        for name in (schema.USER_AGE, schema.USER_IS_MALE)
+    )
     genders = [None if np.isnan(value) else ("male" if value else "female") for value in is_male]
     seen_before = np.bincount(split.train.item_index, minlength=len(recommender.items)) > 0
     return [
         slices.by_history_length(queries.histories.lengths),
-        slices.by_age_band(users.age[queries.user_index]),
+        slices.by_age_band(age),
         slices.by_gender(genders),
-        slices.by_new_item_share(split.test.targets, ~seen_before),
+        slices.by_new_item_share(test.targets, ~seen_before),
     ]
 
 
-def candidate_recall(recommender: Recommender, split: TemporalSplit) -> dict[str, float]:
+def candidate_recall(recommender: Recommender, test: LabelledQueries) -> dict[str, float]:
     """Recall of each route's first items and of their union: no ranker can do better."""
-    test = split.test
     union = [
         recommender.candidates(test.queries.take(np.arange(rows.start, rows.stop)))
         for rows in recommender.blocks(test.queries)
@@ -174,6 +189,7 @@ def measure_bundle(
     recommender: Recommender,
     dataset: Dataset,
     config: TrainingConfig,
+    state: StateReader,
     *,
     learned_until_us: int,
     on_progress: Callable[[float, float], None] = lambda _done, _total: None,
@@ -192,18 +208,16 @@ def measure_bundle(
             f" events after {_utc(split.cut_us)}: it knows the answers.",
             remedy="Give the run's evaluated/ bundle, or bring newer events.",
         )
-    return assess(recommender, split, config, on_progress=on_progress)
+    asked = recommender.with_states(read_movie_states(state, recommender.items, split.test.time_us))
+    test = read_queries(split.test, events, state)
+    return assess(asked, split, test, config, on_progress=on_progress)
 
 
 def _in_terms_of(recommender: Recommender, interactions: Interactions) -> Interactions:
-    """The events with the recommender's indexes; those of users or items that it lacks are left out."""
-    user = recommender.users.encode(interactions.users.ids)[interactions.user_index]
+    """The events with the recommender's item indexes; those of items that it lacks are left out."""
     item = recommender.items.encode(interactions.items.ids)[interactions.item_index]
-    known = (user >= 0) & (item >= 0)
-    kept = replace(
-        interactions, user_index=user, item_index=item, users=recommender.users, items=recommender.items
-    )
-    return kept.take(known)
+    kept = replace(interactions, item_index=item, items=recommender.items)
+    return kept.take(item >= 0)
 
 
 def _utc(time_us: int) -> str:

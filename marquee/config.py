@@ -23,6 +23,7 @@ from marquee.data.yaml_text import parse_yaml
 from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
+from marquee.features.assemble import FeaturesConfig
 from marquee.ranking.lightgbm import LightGbmConfig
 from marquee.ranking.training_set import TrainingSetConfig
 
@@ -45,6 +46,8 @@ class TrainingConfig(BaseModel):
     """First stage."""
     union: UnionConfig = UnionConfig()
     """How many candidates the first stage hands on."""
+    features: FeaturesConfig = FeaturesConfig()
+    """What the ranker reads of the feature store."""
     training_set: TrainingSetConfig = TrainingSetConfig()
     """What the ranker learns from."""
     lightgbm: LightGbmConfig = LightGbmConfig()
@@ -133,8 +136,8 @@ class Settings(BaseModel):
     """MARQUEE_DATA: downloads and warehouses."""
     runs: Path = Path("runs")
     """MARQUEE_RUNS: run folders with bundles and metrics."""
-    feature_repo: Path = Path("feature_repo")
-    """MARQUEE_FEATURE_REPO: the feature store's declarations and profiles."""
+    feature_repo: Path = Path(__file__).resolve().parents[1] / "feature_repo"
+    """MARQUEE_FEATURE_REPO: the feature store's declarations and profiles; beside the package by default."""
     profile: str = "local"
     """MARQUEE_PROFILE: which of those profiles."""
 
@@ -157,3 +160,7 @@ class Settings(BaseModel):
     def state(self, dataset: str) -> Path:
         """The feature state of one data set, and the local profile's stores beside it."""
         return self.data / "features" / dataset
+
+    def item_matrix(self, dataset: str) -> Path:
+        """The versions of one data set's item matrix."""
+        return self.state(dataset) / "item_matrix"

@@ -1,6 +1,6 @@
 """Recommender ⇄ bundle: which part of the model lies under which name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -17,9 +17,11 @@ from marquee.candidates.routes import ROUTE_TYPES
 from marquee.candidates.union import UnionConfig
 from marquee.data.interactions import Vocabulary
 from marquee.errors import BundleError
+from marquee.features.assemble import FeaturesConfig
+from marquee.features.context import Calendar
 from marquee.features.cross import Catalogue
-from marquee.features.movie_statistics import MovieStatistics
-from marquee.features.profiles import MovieProfiles, UserProfiles
+from marquee.features.movie_states import MovieStates
+from marquee.features.profiles import MovieProfiles
 from marquee.ranking.lightgbm import LightGbmRanker
 from marquee.recommend import Recommender
 
@@ -62,7 +64,6 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
     catalogue = recommender.catalogue
     parts = Parts(
         tables={
-            "users": recommender.users.ids.to_frame(schema.USER_ID),
             "movies": displayed(recommender.items, movies),
         },
         texts={f"ranker/{recommender.ranker.name}": recommender.ranker.to_text()},
@@ -71,12 +72,12 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
         parts.arrays.update({f"routes/{name}/{key}": array for key, array in route.arrays().items()})
     parts.arrays.update(
         {
-            "features/users/age": catalogue.users.age,
-            "features/users/is_male": catalogue.users.is_male,
             "features/movies/year": catalogue.movies.year,
             "features/movies/min_age": catalogue.movies.min_age,
-            "features/statistics/matrix": catalogue.statistics.matrix,
-            "features/statistics/as_of_us": np.array(catalogue.statistics.as_of_us, np.int64),
+            "features/states/matrix": catalogue.states.matrix,
+            "features/states/moments_us": catalogue.states.moments_us,
+            "features/calendar/first_day": np.array(catalogue.calendar.first_day, np.int64),
+            "features/calendar/named": catalogue.calendar.named,
             **_sparse_arrays("features/movies/genres", catalogue.movies.genres),
             **_sparse_arrays("features/movies/people", catalogue.movies.people),
         }
@@ -87,40 +88,43 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
 def unpack(bundle: Bundle) -> Recommender:
     """Rebuild the recommender that `pack` laid out."""
     parts, content = bundle.parts, bundle.manifest.content
-    statistics = parts.under("features/statistics")
-    movies = parts.under("features/movies")
-    users = parts.under("features/users")
+    config = content["config"]
     recommender = Recommender(
         items=Vocabulary(parts.tables["movies"][schema.ITEM_ID]),
-        users=Vocabulary(parts.tables["users"][schema.USER_ID]),
         routes={
             name: ROUTE_TYPES[name].from_arrays(parts.under(f"routes/{name}")) for name in content["routes"]
         },
-        catalogue=Catalogue(
-            users=UserProfiles(_float32(users["age"]), _float32(users["is_male"])),
-            movies=MovieProfiles(
-                year=_float32(movies["year"]),
-                min_age=_float32(movies["min_age"]),
-                genres=_sparse("genres", movies),
-                people=_sparse("people", movies),
-            ),
-            statistics=MovieStatistics(_float32(statistics["matrix"]), int(statistics["as_of_us"])),
-        ),
-        union=UnionConfig.model_validate(content["config"]["union"]),
+        catalogue=_catalogue(parts),
+        union=UnionConfig.model_validate(config["union"]),
         ranker=LightGbmRanker.from_text(parts.texts["ranker/lightgbm"]),
+        views_off=FeaturesConfig.model_validate(config["features"]).views_off,
     )
-    _check_feature_order(recommender, content["feature_order"])
+    _check_order("movie state", content["movie_state_order"], schema.MOVIE_STATE)
+    _check_order("features", content["feature_order"], recommender.feature_names)
     return recommender
 
 
-def _check_feature_order(recommender: Recommender, trained: list[str]) -> None:
+def _catalogue(parts: Parts) -> Catalogue:
+    states, movies, calendar = (
+        parts.under(f"features/{folder}") for folder in ("states", "movies", "calendar")
+    )
+    return Catalogue(
+        movies=MovieProfiles(
+            year=_float32(movies["year"]),
+            min_age=_float32(movies["min_age"]),
+            genres=_sparse("genres", movies),
+            people=_sparse("people", movies),
+        ),
+        states=MovieStates(np.asarray(states["moments_us"], np.int64), _float32(states["matrix"])),
+        calendar=Calendar(int(calendar["first_day"]), _float32(calendar["named"])),
+    )
+
+
+def _check_order(what: str, trained: Sequence[str], assembled: Sequence[str]) -> None:
     """Refuse a model that was trained on other columns than this program assembles."""
-    assembled = list(recommender.feature_names)
-    if trained != assembled:
+    if list(trained) != list(assembled):
         first = next((pair for pair in zip(trained, assembled, strict=False) if pair[0] != pair[1]), None)
-        detail = (
-            f"{first[0]!r} where this program has {first[1]!r}" if first else "another number of features"
-        )
+        detail = f"{first[0]!r} where this program has {first[1]!r}" if first else f"another number of {what}"
         raise BundleError(f"the bundle was trained with {detail}.", remedy="Train again with this release.")
 
 

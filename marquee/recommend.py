@@ -6,6 +6,7 @@ training set is built from the same `propose`. What is measured is what is serve
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
 from marquee.features.assemble import assemble
 from marquee.features.cross import Catalogue
+from marquee.features.movie_states import MovieStates
 from marquee.policy.eligibility import blocked_items
 from marquee.ranking.ranker import Ranker
 
@@ -57,20 +59,31 @@ class Recommender:
     """A complete two-stage model: everything that a request needs, and nothing of any one user."""
 
     items: Vocabulary
-    users: Vocabulary
     routes: Mapping[str, Route]
     catalogue: Catalogue
     union: UnionConfig
     ranker: Ranker | None = None
+    views_off: tuple[str, ...] = ()
+    """Feature views that the ranker does without."""
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """The ranker's columns, in order."""
-        return schema.ranking_features(tuple(self.routes))
+        return schema.ranking_features_without(tuple(self.routes), self.views_off)
+
+    @cached_property
+    def _columns(self) -> slice | list[int]:
+        """Where the ranker's columns are among all features."""
+        every = schema.ranking_features(tuple(self.routes))
+        return [every.index(name) for name in self.feature_names] if self.views_off else slice(None)
 
     def with_ranker(self, ranker: Ranker) -> Self:
         """The same first stage under a ranker."""
         return replace(self, ranker=ranker)
+
+    def with_states(self, states: MovieStates) -> Self:
+        """The same model with the movies' state of other moments."""
+        return replace(self, catalogue=replace(self.catalogue, states=states))
 
     def blocks(self, queries: Queries) -> list[slice]:
         """Slices of queries that are worked on at a time, in bounded memory."""
@@ -101,7 +114,7 @@ class Recommender:
             route_values=candidates.route_values,
             catalogue=self.catalogue,
         )
-        return candidates, features
+        return candidates, features[:, self._columns]
 
     def recommend(
         self,

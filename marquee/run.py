@@ -7,19 +7,22 @@ import resource
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from marquee import __version__
+from marquee import __version__, schema
 from marquee.assessment import HEADLINE, TWO_STAGE
 from marquee.bundle import write_bundle
 from marquee.config import Settings, TrainingConfig
 from marquee.data.dataset import Dataset
+from marquee.data.datasets.catalogue import home_country
 from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset, storage_name
 from marquee.data.warehouse import Warehouse
+from marquee.feature_state import FeatureState
+from marquee.features.calendar import calendar_around
 from marquee.packing import pack
 from marquee.recommend import Recommender
 from marquee.run_folder import (
@@ -35,7 +38,7 @@ from marquee.run_folder import (
 )
 from marquee.training import Observer, StageClock, TrainingResult, train
 
-LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "implicit")
+LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "implicit", "feast", "holidays")
 """Libraries whose version may change what a model computes; named in the manifest."""
 
 
@@ -89,10 +92,25 @@ def run_training(
             )
         with clock.stage("load"):
             dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
-        result = train(dataset, config, champion=champion_config(settings.runs, storage), observer=observer)
+            dataset = with_calendar(dataset, config)
+        state = FeatureState.of(storage, settings, environment=os.environ)
+        with clock.stage("feature state") as report:
+            state_id = state.build(warehouse, prepared.snapshot, dataset, on_progress=report)
+        with clock.stage("feature store"):
+            reader = state.declare()
+        champion = champion_config(settings.runs, storage)
+        result = train(dataset, config, reader, champion=champion, observer=observer)
         with clock.stage("write bundle"):
             provenance = _provenance(finished_path(partial).name, storage, now=now)
-            bundle_id = _write_bundles(partial, result, dataset, config, provenance=provenance)
+            features = {"state": state_id, "services": dict(reader.contracts)}
+            bundle_id = _write_bundles(
+                partial, result, dataset, config, features=features, provenance=provenance
+            )
+        with clock.stage("bring online") as report:
+            as_of = datetime.fromtimestamp(
+                int(result.recommender.catalogue.states.moments_us[-1]) / 1e6, tz=UTC
+            )
+            state.bring_online(reader.door, as_of=as_of, now=now, on_progress=report)
         metrics = _metrics(dataset, config, result, seconds={**clock.seconds, **result.seconds})
         folder = finished_path(partial)
         write_json(partial / METRICS, {**metrics, "bundle_id": bundle_id, "source": prepared.source})
@@ -101,6 +119,19 @@ def run_training(
     if result.assessment.gate.passed:
         crown(settings.runs, folder, storage)
     return RunSummary(folder, bundle_id, dataset, prepared, result, metrics)
+
+
+def with_calendar(dataset: Dataset, config: TrainingConfig) -> Dataset:
+    """The data set with the calendar of its country; as it is where it has its own, or no country is known.
+
+    Raises:
+        ConfigError: the configured country is unknown.
+    """
+    country = config.dataset.calendar_country or home_country(dataset.name)
+    if dataset.calendar is not None or country is None or not len(dataset.interactions):
+        return dataset
+    first_us, last_us = (int(dataset.interactions.timestamp_us[at]) for at in (0, -1))
+    return replace(dataset, calendar=calendar_around(first_us, last_us, country=country))
 
 
 def _metrics(
@@ -128,6 +159,7 @@ def _write_bundles(
     dataset: Dataset,
     config: TrainingConfig,
     *,
+    features: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> str:
     """Write the model to serve and the one that was measured; returns the id of the first."""
@@ -145,6 +177,8 @@ def _write_bundles(
             "learned_until_us": until_us,
             "config": config.model_dump(mode="json"),
             "routes": list(recommender.routes),
+            "features": dict(features),
+            "movie_state_order": list(schema.MOVIE_STATE),
             "feature_order": list(recommender.feature_names),
             "metrics": {
                 label: value

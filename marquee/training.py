@@ -17,19 +17,22 @@ from marquee.assessment import Assessment, assess
 from marquee.candidates.routes import fit_routes
 from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.histories import LabelledQueries
+from marquee.data.histories import LabelledMoments, LabelledQueries
 from marquee.data.interactions import Interactions
 from marquee.data.splits import (
     TemporalSplit,
     consumed,
-    cut_queries,
-    sample_queries,
+    cut_moments,
+    sample_moments,
     temporal_split,
     time_quantile,
 )
+from marquee.features.context import DAY_US, Calendar
 from marquee.features.cross import Catalogue
-from marquee.features.movie_statistics import MovieStatistics
-from marquee.features.profiles import MovieProfiles, UserProfiles
+from marquee.features.movie_states import MovieStates, read_movie_states
+from marquee.features.profiles import MovieProfiles
+from marquee.features.reader import StateReader
+from marquee.features.user_rows import read_queries
 from marquee.ranking.lightgbm import LightGbmRanker
 from marquee.ranking.ranker import TrainingSet
 from marquee.ranking.training_set import join_blocks, label_block
@@ -84,34 +87,50 @@ class StageClock:
 
 @dataclass(frozen=True, eq=False)
 class FirstStage:
-    """Fits routes and statistics on the events up to a moment; profiles are read once."""
+    """Fits routes on the events up to a moment, and asks the feature store for everything else."""
 
     config: TrainingConfig
-    users: UserProfiles
-    movies: MovieProfiles
+    state: StateReader
+    calendar: Calendar
 
     @classmethod
-    def of(cls, dataset: Dataset, config: TrainingConfig) -> "FirstStage":
-        """Align the data set's profiles with its vocabularies."""
-        interactions = dataset.interactions
-        return cls(
-            config,
-            UserProfiles.of(interactions.users, dataset.users),
-            MovieProfiles.of(interactions.items, dataset.movies),
+    def of(cls, dataset: Dataset, config: TrainingConfig, state: StateReader) -> "FirstStage":
+        """For one data set and the state that was built of it."""
+        return cls(config, state, Calendar.of(dataset.calendar))
+
+    def fit(self, interactions: Interactions, *, until_us: int, as_of_us: int | None = None) -> Recommender:
+        """A recommender without a ranker that knows nothing after `until_us` (UTC microseconds).
+
+        Args:
+            interactions: consumed events, later ones too.
+            until_us: the last moment to learn from.
+            as_of_us: the movies' state is of this moment; of `until_us` by default.
+        """
+        past = training_window(interactions, until_us)
+        moment_us = until_us if as_of_us is None else as_of_us
+        items = past.items
+        catalogue = Catalogue(
+            movies=MovieProfiles.read(self.state, items, time_us=moment_us),
+            states=MovieStates.read(self.state, items, np.array([moment_us], np.int64)),
+            calendar=self.calendar,
+        )
+        return Recommender(
+            items=items,
+            routes=fit_routes(past, self.config.routes, seed=self.config.seed),
+            catalogue=catalogue,
+            union=self.config.union,
+            views_off=self.config.features.views_off,
         )
 
-    def fit(self, interactions: Interactions, *, until_us: int) -> Recommender:
-        """A recommender without a ranker that knows nothing after `until_us` (UTC microseconds)."""
-        past = training_window(interactions, until_us)
-        return Recommender(
-            items=past.items,
-            users=past.users,
-            routes=fit_routes(past, self.config.routes, seed=self.config.seed),
-            catalogue=Catalogue(
-                self.users, self.movies, MovieStatistics.of(past, self.users, as_of_us=until_us)
-            ),
-            union=self.config.union,
-        )
+    def ask(
+        self, recommender: Recommender, moments: LabelledMoments, events: Interactions
+    ) -> tuple[Recommender, LabelledQueries]:
+        """What is known at labelled moments: the users' rows, and a recommender with the movies' state then.
+
+        The model stays as old as it is; the state is as fresh as a server's, which refreshes daily.
+        """
+        states = read_movie_states(self.state, recommender.items, moments.time_us)
+        return recommender.with_states(states), read_queries(moments, events, self.state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +140,7 @@ class TrainingResult:
     recommender: Recommender  # first stage refitted on all events, under the ranker
     evaluated: Recommender  # the one that was measured: it knows nothing after the cut
     split: TemporalSplit
+    test: LabelledQueries  # what it was asked, and the answers
     assessment: Assessment
     seconds: dict[str, float]
 
@@ -128,6 +148,7 @@ class TrainingResult:
 def train(
     dataset: Dataset,
     config: TrainingConfig,
+    state: StateReader,
     *,
     champion: TrainingConfig | None = None,
     observer: Observer | None = None,
@@ -141,6 +162,7 @@ def train(
     Args:
         dataset: the snapshot.
         config: all knobs; with the snapshot it determines the result.
+        state: what was known of users and movies when, built of this snapshot.
         champion: the recipe that the challenger must not be worse than.
         observer: hears the stages.
 
@@ -151,18 +173,24 @@ def train(
     with clock.stage("split"):
         events = consumed(dataset.interactions)
         split = temporal_split(events, config.temporal, seed=config.seed)
-        first_stage = FirstStage.of(dataset, config)
+        first_stage = FirstStage.of(dataset, config, state)
     evaluated = learn(split, first_stage, clock)
     rival = None
     if champion is not None:
         is_same = champion.recipe == config.recipe
         rival = evaluated if is_same else _champion(champion, split, first_stage, clock)
     with clock.stage("evaluate") as report:
-        assessment = assess(evaluated, split, config, champion=rival, on_progress=report)
+        asked, test = first_stage.ask(evaluated, split.test, events)
+        rival = rival and rival.with_states(asked.catalogue.states)
+        assessment = assess(asked, split, test, config, champion=rival, on_progress=report)
     with clock.stage("refit on all events"):
         last_us = int(events.timestamp_us[-1])
-        final = replace(first_stage.fit(events, until_us=last_us), ranker=evaluated.ranker)
-    return TrainingResult(final, evaluated, split, assessment, clock.seconds)
+        # The state of the night after: all events are in it.
+        midnight_us = (last_us // DAY_US + 1) * DAY_US
+        final = first_stage.fit(events, until_us=last_us, as_of_us=midnight_us)
+    return TrainingResult(
+        replace(final, ranker=evaluated.ranker), evaluated, split, test, assessment, clock.seconds
+    )
 
 
 def _champion(
@@ -211,19 +239,20 @@ def collect_training_set(
     blocks: list[TrainingSet] = []
     n_queries = 0
     for number, (after_us, until_us) in enumerate(_windows(train, config.windows, config.window_share)):
-        queries = cut_queries(
+        moments = cut_moments(
             train,
             after_us=after_us,
             until_us=until_us,
             shares=config.history_shares,
             min_events=config.min_events,
         )
-        queries = sample_queries(queries, config.max_queries - n_queries, seed=first_stage.config.seed)
-        if len(queries):
+        moments = sample_moments(moments, config.max_queries - n_queries, seed=first_stage.config.seed)
+        if len(moments):
             recommender = first_stage.fit(train, until_us=after_us)
+            recommender, queries = first_stage.ask(recommender, moments, train)
             with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
                 blocks += _window_rows(recommender, queries, rng)
-        n_queries += len(queries)
+        n_queries += len(moments)
         on_progress(number + 1, config.windows)
         if n_queries >= config.max_queries:
             break

@@ -1,5 +1,6 @@
 """`marquee evaluate`: measure a bundle again, by the very path that serves it."""
 
+import os
 from pathlib import Path
 
 from marquee.assessment import measure_bundle
@@ -9,6 +10,7 @@ from marquee.cli.train import load_config, metrics_table, verdict
 from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.prepare import load_dataset
 from marquee.data.warehouse import Warehouse
+from marquee.feature_state import FeatureState
 from marquee.packing import Model
 from marquee.run_folder import EVALUATED, find_bundle
 from marquee.training import StageClock
@@ -30,12 +32,18 @@ def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | 
         )
         with clock.stage("load events"):
             warehouse = Warehouse(settings.warehouse(model.manifest.provenance["warehouse"]))
-            dataset = load_dataset(content["dataset"], warehouse, warehouse.snapshot())
+            snapshot = warehouse.snapshot()
+            dataset = load_dataset(content["dataset"], warehouse, snapshot)
+        with clock.stage("feature state") as report:
+            state = FeatureState.of(model.manifest.provenance["warehouse"], settings, environment=os.environ)
+            state.build(warehouse, snapshot, dataset, on_progress=report)
+            reader = state.declare()
         with clock.stage("evaluate") as report:
             measured = measure_bundle(
                 model.recommender,
                 dataset,
                 settings_of_run,
+                reader,
                 learned_until_us=content["learned_until_us"],
                 on_progress=report,
             )

@@ -1,9 +1,10 @@
 """`marquee recommend` and `marquee similar`: lists from a bundle."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -15,14 +16,14 @@ from marquee.cli.render import ERR, OUT, print_json
 from marquee.config import Settings
 from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX
-from marquee.data.splits import CONSUMPTION_TYPES
-from marquee.data.warehouse import Warehouse
-from marquee.errors import RequestError, WarehouseError
+from marquee.errors import FeatureStoreError, RequestError
+from marquee.features.item_matrix import ItemMatrixFolder
+from marquee.features.movie_states import MovieStates
+from marquee.features.reader import SERVICE
+from marquee.features.user_rows import query_after, query_of
 from marquee.packing import Model
-from marquee.recommend import Lists, Restrictions
+from marquee.recommend import Lists, Recommender, Restrictions
 from marquee.run_folder import find_bundle
-
-SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def recommend_and_show(
     settings = Settings.from_environment()
     model = Model.read(find_bundle(runs or settings.runs, bundle))
     query, basis = make_query(model, request, settings, now=now)
-    lists = model.recommender.recommend(query, request.n, restrictions=_restrictions(model, request))
+    recommender = fresh(model, settings)
+    lists = recommender.recommend(query, request.n, restrictions=_restrictions(model, request))
     items = _named(model, lists)
     if as_json:
         print_json(
@@ -95,42 +97,47 @@ def make_query(
         RequestError: an item of the given history or exclusion is unknown.
     """
     now_us = int(now.timestamp() * 1e6)
-    index = model.recommender.users.index_of(request.user_id) if request.user_id else UNKNOWN_INDEX
+    items = model.recommender.items
     if request.history is not None:
-        items = np.array([find_item(model, item) for item in request.history], np.int64)
-        times = now_us - np.arange(len(items), 0, -1, dtype=np.int64) * SECOND_US
-        query = Queries.one(index, items, timestamp_us=times, time_us=now_us)
-        return query, f"after the {len(items)} given events"
-    events = _events_of(model, request.user_id, settings) if request.user_id else None
-    if events is None or events.is_empty():
-        nothing = np.empty(0, np.int64)
-        query = Queries.one(index, nothing, timestamp_us=nothing, time_us=now_us)
+        chosen = items.decode(np.array([find_item(model, item) for item in request.history], np.int64))
+        query = query_after(chosen, time_us=now_us, items=items)
+        return query, f"after the {len(chosen)} given events"
+    row = _user_row(model, request.user_id, settings, now=now) if request.user_id else {}
+    query = query_of(row, time_us=now_us, items=items)
+    if not query.histories.lengths[0]:
         return query, "without history: the list for everybody"
-    query = Queries.one(
-        index,
-        model.recommender.items.encode(events[schema.ITEM_ID]),
-        timestamp_us=events[schema.TIMESTAMP].to_physical().to_numpy(),
-        time_us=now_us,
-        value=events[schema.VALUE].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
-    )
     return query, f"after {query.histories.lengths[0]} events"
 
 
-def _events_of(model: Model, user_id: str, settings: Settings) -> pl.DataFrame | None:
-    """What the warehouse knows that a user chose, each item once; None where there is no warehouse."""
+def _user_row(model: Model, user_id: str, settings: Settings, *, now: datetime) -> dict[str, Any]:
+    """What the feature store knows of a user; nothing, and a word of why, where it is out of reach."""
+    from marquee.feature_state import FeatureState  # and with it Feast, which takes seconds to import
+
+    storage = model.manifest.provenance["warehouse"]
     try:
-        events = Warehouse(settings.warehouse(model.manifest.provenance["warehouse"])).scan_interactions()
-    except WarehouseError as error:
-        ERR.print(f"[yellow]no history:[/] {error.problem}", soft_wrap=True)
-        return None
-    return (
-        events.filter(
-            pl.col(schema.USER_ID) == user_id,
-            pl.col(schema.INTERACTION_TYPE).cast(pl.String).is_in(CONSUMPTION_TYPES),
-        )
-        .unique(schema.ITEM_ID, keep="first", maintain_order=True)
-        .collect()
-    )
+        door = FeatureState.of(storage, settings, environment=os.environ).open()
+        for service, meaning in model.manifest.content["features"]["services"].items():
+            door.require_service(service, meaning)
+        return door.get_user_row(SERVICE, user_id, now=now).values
+    except FeatureStoreError as error:
+        ERR.print(f"[yellow]no history:[/] {error.problem} {error.remedy}", soft_wrap=True)
+        return {}
+
+
+def fresh(model: Model, settings: Settings) -> Recommender:
+    """The recommender with the movies' state of the item matrix where that is newer than the bundle's.
+
+    Raises:
+        FeatureStoreError: the item matrix is torn, or of another release.
+    """
+    recommender = model.recommender
+    folder = ItemMatrixFolder(settings.item_matrix(model.manifest.provenance["warehouse"]))
+    if folder.current_version() is None:
+        return recommender
+    held = folder.load_current()
+    if held.as_of_us <= recommender.catalogue.states.moments_us[-1]:
+        return recommender
+    return recommender.with_states(MovieStates.of_matrix(held, recommender.items))
 
 
 def find_item(model: Model, text: str) -> int:

@@ -20,7 +20,7 @@ from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json, table
 from marquee.config import Settings, TrainingConfig
 from marquee.data.histories import Queries
-from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.features.user_rows import query_after
 from marquee.packing import displayed
 from marquee.recommend import Recommender
 from marquee.run import RunSummary, run_training
@@ -183,15 +183,11 @@ def example_lists(summary: RunSummary) -> list[tuple[str, pl.DataFrame]]:
     """Lists for a known user, for a new one with three clicks and for one without history."""
     recommender, result = summary.result.recommender, summary.result
     movies = summary.dataset.movies
-    now_us = recommender.catalogue.statistics.as_of_us
-    known = _known_query(summary)
+    now_us = int(recommender.catalogue.states.moments_us[-1])
     clicks = _three_clicks(recommender)
-    new = Queries.one(
-        UNKNOWN_INDEX, clicks, timestamp_us=now_us - np.arange(3, 0, -1) * 60_000_000, time_us=now_us
-    )
-    none = Queries.one(
-        UNKNOWN_INDEX, np.empty(0, np.int64), timestamp_us=np.empty(0, np.int64), time_us=now_us
-    )
+    known = result.test.take(np.array([len(result.test) - 1])).queries
+    new = query_after(recommender.items.decode(clicks), time_us=now_us, items=recommender.items)
+    none = query_after([], time_us=now_us, items=recommender.items)
     user = _example_user(summary)
     titles = ", ".join(named(recommender, movies, clicks)[schema.TITLE].fill_null("?"))
     return [
@@ -204,26 +200,25 @@ def example_lists(summary: RunSummary) -> list[tuple[str, pl.DataFrame]]:
     ]
 
 
-def _known_query(summary: RunSummary) -> Queries:
-    """The last test user's history, as of the request."""
-    return summary.result.split.test.queries.take(np.array([-1]) + len(summary.result.split.test))
-
-
 def _example_user(summary: RunSummary) -> str:
-    index = summary.result.split.test.queries.user_index[-1]
+    """The last test user."""
+    index = summary.result.test.queries.user_index[-1]
     return summary.dataset.interactions.users.decode(np.array([index]))[0]
 
 
 def _popular_item(summary: RunSummary) -> str:
     recommender = summary.result.recommender
-    counts = recommender.catalogue.statistics.column(schema.ITEM_EVENTS_ALL)
-    return recommender.items.decode(np.array([int(np.argmax(counts))]))[0]
+    return recommender.items.decode(np.array([_most_chosen(recommender)]))[0]
+
+
+def _most_chosen(recommender: Recommender) -> int:
+    counts = recommender.catalogue.states.column(schema.ITEM_EVENTS_ALL)[-1]
+    return int(np.argmax(np.nan_to_num(counts)))
 
 
 def _three_clicks(recommender: Recommender) -> NDArray[np.int64]:
     """The most chosen item and the two most like it."""
-    counts = recommender.catalogue.statistics.column(schema.ITEM_EVENTS_ALL)
-    first = int(np.argmax(counts))
+    first = _most_chosen(recommender)
     others = recommender.similar(first, 2).item_index[0]
     return np.array([first, *others[others >= 0]], np.int64)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from marquee.training import TrainingResult, train
-from tests.factories import quick_config, taste_groups
+from marquee.training import TrainingResult
+from tests.factories import taste_groups, trained
 
 
 @pytest.fixture(scope="package")
@@ -11,7 +11,7 @@ def dataset():
 
 @pytest.fixture(scope="package")
 def result(dataset) -> TrainingResult:
-    return train(dataset, quick_config())
+    return trained(dataset)
 
 
 @pytest.fixture(scope="package", params=["first stage", "two stages"])

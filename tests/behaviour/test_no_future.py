@@ -9,8 +9,8 @@ from marquee.data.interactions import Interactions
 from marquee.data.splits import consumed, temporal_split
 from marquee.packing import pack
 from marquee.recommend import Recommender
-from marquee.training import FirstStage, collect_training_set, train
-from tests.factories import quick_config, with_events
+from marquee.training import FirstStage, collect_training_set
+from tests.factories import quick_config, stage_of, trained, with_events
 
 CONFIG = quick_config()
 
@@ -44,12 +44,19 @@ def assert_same_arrays(one, other):
 def state(recommender: Recommender) -> dict[str, np.ndarray]:
     """All that a first stage knows, by name."""
     catalogue = recommender.catalogue
+    movies, states = catalogue.movies, catalogue.states
     arrays = {
         f"{name}/{key}": array
         for name, route in recommender.routes.items()
         for key, array in route.arrays().items()
     }
-    return arrays | {"statistics": catalogue.statistics.matrix, "age": catalogue.users.age}
+    return arrays | {
+        "states": states.matrix,
+        "moments": states.moments_us,
+        "year": movies.year,
+        "genres": movies.genres.toarray(),
+        "people": movies.people.toarray(),
+    }
 
 
 @pytest.fixture(scope="package")
@@ -57,24 +64,28 @@ def events(dataset):
     return consumed(dataset.interactions)
 
 
+def stage(dataset, events: Interactions) -> FirstStage:
+    """The first stage of a data set with other events, and with the state that was built of those."""
+    return stage_of(with_events(dataset, events), CONFIG)
+
+
 @given(st.floats(0.3, 0.9), st.integers(1, 3))
 @settings(max_examples=5)
 def test_first_stage_is_bit_equal_when_later_events_move(dataset, events, share, seed):
     until_us = int(np.quantile(events.timestamp_us, share, method="inverted_cdf"))
-    stage = FirstStage.of(dataset, CONFIG)
+    later = moved(events, until_us, seed=seed)
 
-    one = stage.fit(events, until_us=until_us)
-    other = stage.fit(moved(events, until_us, seed=seed), until_us=until_us)
+    one = stage(dataset, events).fit(events, until_us=until_us)
+    other = stage(dataset, later).fit(later, until_us=until_us)
 
     assert_same_arrays(state(one), state(other))
 
 
 def test_training_rows_are_bit_equal_when_events_after_the_cut_move(dataset, events):
-    stage = FirstStage.of(dataset, CONFIG)
     cut_us = temporal_split(events, CONFIG.temporal, seed=0).cut_us
 
     one, other = (
-        collect_training_set(temporal_split(part, CONFIG.temporal, seed=0).train, stage)
+        collect_training_set(temporal_split(part, CONFIG.temporal, seed=0).train, stage(dataset, part))
         for part in (events, moved(events, cut_us, seed=1))
     )
 
@@ -83,45 +94,35 @@ def test_training_rows_are_bit_equal_when_events_after_the_cut_move(dataset, eve
     np.testing.assert_array_equal(one.group_sizes, other.group_sizes)
 
 
-def test_candidates_and_features_are_bit_equal_when_the_answers_move(dataset, events):
-    # Times stay, so that the same moments are asked about; every item after each request is another.
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_candidates_and_features_are_bit_equal_when_all_after_the_request_moves(dataset, events, share):
+    # One request at a time: the answers to an early one are the past of a later one.
     split = temporal_split(events, CONFIG.temporal, seed=0)
-    recommender = FirstStage.of(dataset, CONFIG).fit(events, until_us=split.cut_us)
-    answers = moved_answers(events, split)
-    other_split = temporal_split(answers, CONFIG.temporal, seed=0)
-    other = FirstStage.of(dataset, CONFIG).fit(answers, until_us=other_split.cut_us)
+    by_time = np.argsort(split.test.time_us, kind="stable")
+    moment = split.test.take(by_time[[round(share * (len(by_time) - 1))]])
+    later = moved(events, int(moment.time_us[0]), seed=1)
 
-    one, two = recommender.propose(split.test.queries), other.propose(other_split.test.queries)
+    one, other = (proposed(stage(dataset, part), part, moment, split.cut_us) for part in (events, later))
 
-    assert other_split.test.targets.values.tolist() != split.test.targets.values.tolist()
-    np.testing.assert_array_equal(one[0].item_index, two[0].item_index)
-    np.testing.assert_array_equal(one[0].route_values, two[0].route_values)
-    np.testing.assert_array_equal(one[1], two[1])
+    own = later.item_index[
+        (later.user_index == moment.user_index[0]) & (later.timestamp_us > moment.time_us[0])
+    ]
+    assert own.tolist() != moment.targets.values.tolist()  # it would be no proof if nothing had moved
+    np.testing.assert_array_equal(one[0].item_index, other[0].item_index)
+    np.testing.assert_array_equal(one[0].route_values, other[0].route_values)
+    np.testing.assert_array_equal(one[1], other[1])
 
 
-def moved_answers(events, split):
-    """Each asked user's target items in reverse, and their values."""
-    item, value = events.item_index.copy(), events.value.copy()
-    queries = split.test.queries
-    for user, time_us in zip(queries.user_index, queries.time_us, strict=True):
-        own = np.flatnonzero((events.user_index == user) & (events.timestamp_us >= time_us))
-        item[own] = item[own][::-1]
-        value[own] = 6 - value[own]
-    return Interactions(
-        events.user_index,
-        item,
-        events.timestamp_us,
-        value,
-        events.type_code,
-        users=events.users,
-        items=events.items,
-    )
+def proposed(first_stage: FirstStage, events: Interactions, moment, cut_us: int):
+    """Candidates and features of labelled moments."""
+    recommender, asked = first_stage.ask(first_stage.fit(events, until_us=cut_us), moment, events)
+    return recommender.propose(asked.queries)
 
 
 def test_evaluated_model_is_bit_equal_when_events_after_the_cut_move(dataset, result):
     later = moved(dataset.interactions, result.split.cut_us, seed=2)
 
-    other = train(with_events(dataset, later), CONFIG)
+    other = trained(with_events(dataset, later), CONFIG)
 
     assert other.split.cut_us == result.split.cut_us
     one, two = pack(result.evaluated, dataset.movies), pack(other.evaluated, dataset.movies)

@@ -5,8 +5,8 @@ from threadpoolctl import threadpool_limits
 
 from marquee.ranking.ranker import TrainingSet
 from marquee.recommend import Recommender
-from marquee.training import FirstStage, collect_training_set
-from tests.factories import World, quick_config, taste_groups
+from marquee.training import collect_training_set
+from tests.factories import World, quick_config, stage_of, taste_groups
 
 # Large enough that the library shares its work among threads at all.
 LARGE = World(n_users=400, n_items=900, events_per_user=60, off_taste=12, days=60)
@@ -15,7 +15,7 @@ LARGE = World(n_users=400, n_items=900, events_per_user=60, off_taste=12, days=6
 def learn_on_threads(n: int) -> tuple[Recommender, TrainingSet]:
     """First stage and training rows with `n` threads offered to BLAS."""
     dataset = taste_groups(LARGE)
-    stage = FirstStage.of(dataset, quick_config(routes={"als": {"factors": 48, "iterations": 2}}))
+    stage = stage_of(dataset, quick_config(routes={"als": {"factors": 48, "iterations": 2}}))
     with threadpool_limits(n, "blas"):
         last_us = int(dataset.interactions.timestamp_us[-1])
         return stage.fit(dataset.interactions, until_us=last_us), collect_training_set(

@@ -16,13 +16,22 @@ from marquee.assessment import (
 )
 from marquee.data.interactions import Vocabulary
 from marquee.errors import BundleError
-from marquee.training import train
-from tests.factories import quick_config, taste_groups, with_events
+from marquee.features.movie_states import read_movie_states
+from tests.factories import quick_config, state_of, taste_groups, trained, with_events
 
 
 @pytest.fixture(scope="module")
 def result():
-    return train(taste_groups(), quick_config())
+    return trained(taste_groups())
+
+
+@pytest.fixture(scope="module")
+def asked(result):
+    """The measured model with the movies' state on the days of the test's requests."""
+    state = state_of(taste_groups())
+    return result.evaluated.with_states(
+        read_movie_states(state, result.evaluated.items, result.test.queries.time_us)
+    )
 
 
 def test_models_are_the_two_stage_its_union_and_every_route(result):
@@ -48,7 +57,7 @@ def test_mean_of_the_headline_is_that_of_its_queries(result):
 
 
 def test_hit_rate_of_popular_equals_a_count_by_hand(result):
-    test, popular = result.split.test, result.evaluated.routes["popular"]
+    test, popular = result.test, result.evaluated.routes["popular"]
     hits = []
     for query in range(len(test)):
         seen = test.queries.histories.item_index[test.queries.histories.row == query]
@@ -58,14 +67,12 @@ def test_hit_rate_of_popular_equals_a_count_by_hand(result):
     assert result.assessment.evaluation.means["popular"]["hit_rate@10"] == pytest.approx(np.mean(hits))
 
 
-def test_candidate_recall_of_the_union_is_the_ceiling(result):
-    ceiling = candidate_recall(result.evaluated, result.split)
-    candidates, _ = result.evaluated.propose(result.split.test.queries)
+def test_candidate_recall_of_the_union_is_the_ceiling(result, asked):
+    ceiling = candidate_recall(asked, result.test)
+    candidates, _ = asked.propose(result.test.queries)
     found = [
         np.isin(targets, candidates.item_index[candidates.row == query]).mean()
-        for query, targets in enumerate(
-            result.split.test.targets[row] for row in range(len(result.split.test))
-        )
+        for query, targets in enumerate(result.test.targets[row] for row in range(len(result.test)))
     ]
 
     assert ceiling == result.assessment.recall_ceiling
@@ -74,9 +81,10 @@ def test_candidate_recall_of_the_union_is_the_ceiling(result):
 
 
 def test_slices_share_out_all_queries(result):
-    slicings = make_slicings(result.evaluated, result.split)
+    slicings = make_slicings(result.evaluated, result.split, result.test)
 
     assert len({slicing.name for slicing in slicings}) == 4
+    assert {row.slicing for row in result.assessment.slices} == {slicing.name for slicing in slicings}
     for row in result.assessment.slices:
         assert 0 <= row.to_dict()["n_queries"] <= len(result.split.test)
 
@@ -92,17 +100,24 @@ def test_assessment_is_plain_json(result):
 
 def test_measure_bundle_on_its_own_snapshot_measures_the_same(result):
     again = measure_bundle(
-        result.evaluated, taste_groups(), quick_config(), learned_until_us=result.split.cut_us
+        result.evaluated,
+        taste_groups(),
+        quick_config(),
+        state_of(taste_groups()),
+        learned_until_us=result.split.cut_us,
     )
 
     assert again.to_dict() == result.assessment.to_dict()
 
 
 def test_measure_bundle_that_knows_the_answers_is_refused(result):
-    last_us = int(taste_groups().interactions.timestamp_us[-1])
+    dataset = taste_groups()
+    last_us = int(dataset.interactions.timestamp_us[-1])
 
     with pytest.raises(BundleError):
-        measure_bundle(result.recommender, taste_groups(), quick_config(), learned_until_us=last_us)
+        measure_bundle(
+            result.recommender, dataset, quick_config(), state_of(dataset), learned_until_us=last_us
+        )
 
 
 def test_measure_bundle_on_other_vocabularies_asks_about_the_same_movies(result):
@@ -120,6 +135,12 @@ def test_measure_bundle_on_other_vocabularies_asks_about_the_same_movies(result)
         ),
     )
 
-    again = measure_bundle(result.evaluated, shifted, quick_config(), learned_until_us=result.split.cut_us)
+    again = measure_bundle(
+        result.evaluated,
+        shifted,
+        quick_config(),
+        state_of(shifted),
+        learned_until_us=result.split.cut_us,
+    )
 
     assert again.to_dict() == result.assessment.to_dict()

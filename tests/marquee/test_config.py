@@ -34,6 +34,7 @@ def test_from_file_that_is_empty_is_the_defaults(tmp_path):
         ("routes: {ease: {regularization: -3}}", "-3"),
         ("routes: {enabled: [ease, nonsense]}", "nonsense"),
         ("union: {depth: many}", "many"),
+        ("features: {views_off: [weather]}", "weather"),
         ("evaluation: {ks: [5]}", "ks"),
         ("gate: {k: 3, cuts: [{k: 3, tolerance: 0}]}", "3"),
         ("- a\n- list", "top level"),

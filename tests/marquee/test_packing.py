@@ -35,6 +35,7 @@ class Trained:
         self.content = {
             "routes": list(recommender.routes),
             "feature_order": list(recommender.feature_names),
+            "movie_state_order": list(schema.MOVIE_STATE),
             "config": quick_config().model_dump(mode="json"),
         }
 
@@ -108,6 +109,32 @@ def test_model_trained_on_another_feature_order_is_refused_with_both_names(train
 
     assert order[0] in caught.value.problem
     assert order[1] in caught.value.problem
+
+
+def test_model_trained_on_another_order_of_the_movies_state_is_refused_with_both_names(trained, tmp_path):
+    order = list(schema.MOVIE_STATE)
+    order[3], order[4] = order[4], order[3]
+
+    with pytest.raises(BundleError) as caught:
+        Model.read(trained.write(tmp_path / "b", movie_state_order=order))
+
+    assert order[3] in caught.value.problem
+    assert order[4] in caught.value.problem
+
+
+def test_model_that_did_without_a_view_does_so_again(trained, tmp_path):
+    views = (schema.MOVIE_PUBLICITY_VIEW, schema.USER_PROFILE_VIEW)
+    config = quick_config(features={"views_off": views}).model_dump(mode="json")
+    order = list(schema.ranking_features_without(tuple(trained.recommender.routes), views))
+
+    found = Model.read(trained.write(tmp_path / "b", config=config, feature_order=order)).recommender
+
+    assert found.views_off == views
+    assert list(found.feature_names) == order
+    features = found.propose(ASKED)[1]
+    every = trained.recommender.propose(ASKED)[1]
+    kept = [trained.recommender.feature_names.index(name) for name in order]
+    np.testing.assert_array_equal(features, every[:, kept])
 
 
 def test_model_trained_on_fewer_features_is_refused(trained, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from marquee import schema
 from marquee.assessment import TWO_STAGE
 from marquee.bundle import write_bundle
 from marquee.data.histories import Queries
@@ -8,8 +9,17 @@ from marquee.data.splits import consumed
 from marquee.errors import NotEnoughDataError
 from marquee.packing import pack
 from marquee.recommend import Recommender
-from marquee.training import FirstStage, StageClock, collect_training_set, train
-from tests.factories import events, quick_config, taste_groups, with_events
+from marquee.training import StageClock, collect_training_set
+from tests.factories import (
+    DAY_S,
+    SECOND_US,
+    events,
+    quick_config,
+    stage_of,
+    taste_groups,
+    trained,
+    with_events,
+)
 
 
 class Heard:
@@ -42,7 +52,7 @@ def heard():
 
 @pytest.fixture(scope="module")
 def result(dataset, heard):
-    return train(dataset, quick_config(), observer=heard)
+    return trained(dataset, observer=heard)
 
 
 def bundle_id(recommender, dataset, path):
@@ -50,7 +60,7 @@ def bundle_id(recommender, dataset, path):
 
 
 def test_train_twice_gives_the_same_bundle(dataset, result, tmp_path):
-    again = train(taste_groups(), quick_config())
+    again = trained(taste_groups())
 
     for part in ("recommender", "evaluated"):
         one, two = getattr(result, part), getattr(again, part)
@@ -61,7 +71,7 @@ def test_train_twice_gives_the_same_bundle(dataset, result, tmp_path):
 
 
 def test_train_other_seed_gives_another_bundle(dataset, result, tmp_path):
-    other = train(dataset, quick_config(seed=8))
+    other = trained(dataset, quick_config(seed=8))
 
     assert bundle_id(other.recommender, dataset, tmp_path / "a") != bundle_id(
         result.recommender, dataset, tmp_path / "b"
@@ -90,22 +100,54 @@ def test_train_evaluated_learned_before_the_cut_and_the_final_from_all(dataset, 
 
     assert result.evaluated.routes["popular"].counts.sum() == before.sum()
     assert result.recommender.routes["popular"].counts.sum() == len(events_after)
-    assert result.evaluated.catalogue.statistics.as_of_us == result.split.cut_us
-    assert result.recommender.catalogue.statistics.as_of_us == events_after.timestamp_us[-1]
+    assert result.evaluated.catalogue.states.moments_us.tolist() == [result.split.cut_us]
     assert result.recommender.ranker is result.evaluated.ranker
+
+
+def test_train_final_state_is_of_the_midnight_after_the_last_event_and_counts_all(dataset, result):
+    chosen = consumed(dataset.interactions)
+    states = result.recommender.catalogue.states
+
+    (moment_us,) = states.moments_us.tolist()
+    assert 0 < moment_us - chosen.timestamp_us[-1] <= DAY_S * SECOND_US
+    assert moment_us % (DAY_S * SECOND_US) == 0
+    counts = np.nan_to_num(states.column(schema.ITEM_EVENTS_ALL)[0])
+    np.testing.assert_array_equal(counts, np.bincount(chosen.item_index, minlength=len(chosen.items)))
+
+
+def test_train_is_measured_on_what_was_known_at_each_moment(dataset, result):
+    test, chosen = result.test, consumed(dataset.interactions)
+
+    assert test.queries.time_us.tolist() == result.split.test.time_us.tolist()
+    for query, user in enumerate(test.queries.user_index):
+        own = chosen.take(chosen.user_index == user)
+        known = own.timestamp_us <= test.queries.time_us[query]
+        history = test.queries.histories.take(np.array([query]))
+        assert sorted(history.item_index.tolist()) == sorted(own.item_index[known].tolist())
+        assert set(test.targets[query].tolist()) == set(own.item_index[~known].tolist())
+
+
+def test_train_without_a_view_has_none_of_its_features_and_learns_another_ranker(dataset, result):
+    views = (schema.MOVIE_PUBLICITY_VIEW, schema.REQUEST_CONTEXT)
+
+    fewer = trained(dataset, quick_config(features={"views_off": views}))
+
+    left_out = set(result.recommender.feature_names) - set(fewer.recommender.feature_names)
+    assert left_out == {*schema.FEATURE_VIEWS[schema.MOVIE_PUBLICITY_VIEW], *schema.CONTEXT_NUMBERS}
+    assert set(fewer.recommender.ranker.importance()) == set(fewer.recommender.feature_names)
 
 
 def test_train_champion_of_another_recipe_takes_part(dataset):
     champion = quick_config(union={"depth": 5})
 
-    result = train(dataset, quick_config(), champion=champion)
+    result = trained(dataset, champion=champion)
 
     assert "champion" in result.assessment.evaluation.means
     assert "champion: ranker" in result.seconds
 
 
 def test_train_champion_of_the_same_recipe_is_not_trained_twice(dataset, result):
-    same = train(dataset, quick_config(), champion=quick_config())
+    same = trained(dataset, champion=quick_config())
 
     assert list(same.seconds) == list(result.seconds)
 
@@ -124,7 +166,7 @@ def test_train_champion_of_the_same_recipe_is_not_trained_twice(dataset, result)
 )
 def test_train_on_too_little_is_refused_with_a_remedy(dataset, rows):
     with pytest.raises(NotEnoughDataError) as caught:
-        train(with_events(dataset, events(*rows)), quick_config(training_set={"min_events": 50}))
+        trained(with_events(dataset, events(*rows)), quick_config(training_set={"min_events": 50}))
 
     assert caught.value.remedy
 
@@ -134,7 +176,7 @@ def test_train_on_too_little_is_refused_with_a_remedy(dataset, rows):
 
 def rows_of(dataset, **knobs):
     base = {"windows": 3, "min_events": 3, "history_shares": [0.5]}
-    stage = FirstStage.of(dataset, quick_config(training_set=base | knobs))
+    stage = stage_of(dataset, quick_config(training_set=base | knobs))
     return collect_training_set(consumed(dataset.interactions), stage)
 
 
@@ -170,11 +212,30 @@ def test_collect_training_set_first_stage_of_a_window_knows_nothing_of_it(datase
     rows_of(dataset)
     chosen = consumed(dataset.interactions)
 
-    assert len({recommender.catalogue.statistics.as_of_us for recommender, _ in asked}) == 3
+    learned_from = {int(recommender.routes["popular"].counts.sum()) for recommender, _ in asked}
+    assert len(learned_from) == 3
     for recommender, queries in asked:
-        as_of_us = recommender.catalogue.statistics.as_of_us
-        assert (queries.time_us > as_of_us).all()
-        assert recommender.routes["popular"].counts.sum() == (chosen.timestamp_us <= as_of_us).sum()
+        n_learned = int(recommender.routes["popular"].counts.sum())
+        assert (queries.time_us >= chosen.timestamp_us[n_learned - 1]).all()
+        assert n_learned == (chosen.timestamp_us <= chosen.timestamp_us[n_learned - 1]).sum()
+
+
+def test_collect_training_set_movies_are_as_of_the_day_of_each_request(dataset, monkeypatch):
+    asked: list[tuple[Recommender, Queries]] = []
+    propose = Recommender.propose
+
+    def noting(self, queries, *arguments):
+        asked.append((self, queries))
+        return propose(self, queries, *arguments)
+
+    monkeypatch.setattr(Recommender, "propose", noting)
+    rows_of(dataset)
+
+    day_us = DAY_S * SECOND_US
+    for recommender, queries in asked:
+        states = recommender.catalogue.states
+        read = states.moments_us[states.moment_of(queries.time_us)]
+        np.testing.assert_array_equal(read, queries.time_us // day_us * day_us)
 
 
 def test_stage_clock_stage_that_fails_is_not_finished():
