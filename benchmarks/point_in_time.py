@@ -1,14 +1,14 @@
-"""Point-in-time training sets: our Feast offline store beside the same join written by hand in polars.
+"""Point-in-time training sets: our Feast offline store beside polars by hand and Feast's duckdb engine.
 
-    python benchmarks/point_in_time.py                      # 1M labels, by hand and through Feast
-    python benchmarks/point_in_time.py --labels 5M 20M      # through Feast, within 15 s and 60 s
-    python benchmarks/point_in_time.py --engines ours duckdb  # beside Feast's own engine (feast[duckdb])
+    python -m benchmarks.point_in_time                          # all of it: 5 min
+    python -m benchmarks.point_in_time --labels 1M --engines ours polars
 
-Three views (user 1M rows × 10 features, movie 300k × 10, publicity 600k × 8; TTL 60, 60 and 30 days)
-over 180 days, each with a created column. Labels come from a Parquet file; up to 5M rows the result is
-an Arrow table in memory, above that a Parquet file that is streamed. Each engine and size runs in a
-process of its own, so that its peak of memory is its own; importing and applying are not timed. Each
-run checks that no label row is lost or moved, and a digest of all values is compared between engines.
+By default 1M label rows by all engines (duckdb where feast[duckdb] is installed), 5M by hand and by ours,
+20M by ours: at 5M Feast's duckdb engine asks for more than 13 GB. Labels come from a Parquet file; up to 5M
+rows the result is an Arrow table in memory, above that a Parquet file that is streamed. Each engine and size
+runs in a process of its own (`point_in_time_one.py`), so that its peak of memory is its own; importing and
+applying are not timed. Each run checks that no label row is lost or moved, and a digest of all values is
+compared between engines.
 
 Promised: 1M through Feast in at most 1.5 × the time by hand; 5M in 15 s; 20M in 60 s and 10 GB.
 """
@@ -17,249 +17,91 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import polars as pl
+from benchmarks.machine import describe_machine, in_words
+from benchmarks.point_in_time_one import ENGINES, VIEWS, write_history, write_labels
 
-DAYS = 180
-DAY_US = 86_400_000_000
-START = datetime(2026, 1, 1, tzinfo=UTC)
-IN_MEMORY_ROWS = 5_000_000
+PLAN = {1_000_000: ("polars", "ours", "duckdb"), 5_000_000: ("polars", "ours"), 20_000_000: ("ours",)}
 LIMIT_SECONDS = {5_000_000: 15.0, 20_000_000: 60.0}
 LIMIT_BYTES = 10 * 10**9
 LIMIT_RATIO = 1.5
-SEED = 7
+RESULTS = Path(__file__).parent / "results"
 
 
-@dataclass(frozen=True)
-class View:
-    """One feature view of the benchmark; features are float32."""
-
-    name: str
-    key: str
-    rows: int
-    keys: int
-    features: int
-    ttl_days: int
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the features, unique across views."""
-        return [f"{self.name}_f{place}" for place in range(self.features)]
-
-
-VIEWS = (
-    View("user_activity", "user_id", 1_000_000, 100_000, 10, 60),
-    View("movie_statistics", "movie_id", 300_000, 10_000, 10, 60),
-    View("movie_publicity", "movie_id", 600_000, 10_000, 8, 30),
-)
-
-
-def times(rng: np.random.Generator, rows: int) -> pl.Series:
-    """Uniform moments of the span, UTC microseconds."""
-    first = int(START.timestamp()) * 1_000_000
-    return pl.Series(first + rng.integers(0, DAYS * DAY_US, rows)).cast(pl.Datetime("us", "UTC"))
-
-
-def write_history(view: View, path: Path) -> None:
-    """Rows in the order of (key, time), as a feature build writes them."""
-    rng = np.random.default_rng([SEED, view.rows])
-    frame = pl.DataFrame(
-        {
-            view.key: rng.integers(0, view.keys, view.rows),
-            "event_timestamp": times(rng, view.rows),
-            **{name: rng.random(view.rows, dtype=np.float32) for name in view.columns},
-        }
-    ).with_columns(created=pl.col("event_timestamp") + pl.duration(hours=1))
-    frame.sort(view.key, "event_timestamp").write_parquet(path, compression="zstd")
-
-
-def write_labels(rows: int, path: Path) -> None:
-    """Labels in no order of time, numbered."""
-    rng = np.random.default_rng([SEED, rows, 1])
-    pl.DataFrame(
-        {
-            "label": np.arange(rows),
-            "user_id": rng.integers(0, 100_000, rows),
-            "movie_id": rng.integers(0, 10_000, rows),
-            "event_timestamp": times(rng, rows),
-        }
-    ).write_parquet(path, compression="zstd")
-
-
-def by_hand(folder: Path, rows: int) -> Callable[[], pl.DataFrame]:
-    """The join as one would write it in polars: sort, join_asof, take expired values back, sort back."""
-
-    def run() -> pl.DataFrame:
-        frame = pl.read_parquet(folder / f"labels-{rows}.parquet").sort("event_timestamp")
-        for view in VIEWS:
-            history = pl.read_parquet(folder / f"{view.name}.parquet").sort("event_timestamp", "created")
-            history = history.drop("created").with_columns(seen=pl.col("event_timestamp"))
-            frame = frame.join_asof(history, on="event_timestamp", by=view.key, check_sortedness=False)
-            fresh = pl.col("seen") >= pl.col("event_timestamp") - pl.duration(days=view.ttl_days)
-            frame = frame.with_columns(pl.when(fresh).then(pl.col(view.columns))).drop("seen")
-        return frame.sort("label")
-
-    return run
-
-
-def through_feast(folder: Path, rows: int, *, offline: str) -> Callable[[], pl.DataFrame | Path]:
-    """The same through Feast's API."""
-    import pandas as pd  # noqa: PLC0415  # only here: it and Feast cost seconds and memory
-
-    store, features = applied(folder, offline)
-    path = folder / f"labels-{rows}.parquet"
-    query = f"SELECT * FROM read_parquet('{path}')"  # noqa: S608  # a path of our own making
-    labels = pd.read_parquet(path) if offline == "duckdb" else query
-
-    def run() -> pl.DataFrame | Path:
-        job = store.get_historical_features(labels, features=features)
-        if rows <= IN_MEMORY_ROWS:
-            table = job.to_arrow()
-            return pl.from_arrow(table)
-        out = folder / f"training-{rows}.parquet"
-        job.to_parquet_stream(out)
-        return out
-
-    return run
-
-
-def applied(folder: Path, offline: str) -> tuple["FeatureStore", list[str]]:  # noqa: F821  # imported late
-    """A feature repository over the histories, and all of its features."""
-    from feast import (  # noqa: PLC0415
-        Entity,
-        FeatureStore,
-        FeatureView,
-        Field,
-        FileSource,
-        RepoConfig,
-        ValueType,
-    )
-    from feast.types import Float32  # noqa: PLC0415
-
-    entities = {
-        key: Entity(name=key.removesuffix("_id"), join_keys=[key], value_type=ValueType.INT64)
-        for key in ("user_id", "movie_id")
-    }
-    views = [
-        FeatureView(
-            name=view.name,
-            entities=[entities[view.key]],
-            ttl=timedelta(days=view.ttl_days),
-            schema=[Field(name=name, dtype=Float32) for name in view.columns],
-            source=FileSource(
-                path=str(folder / f"{view.name}.parquet"),
-                timestamp_field="event_timestamp",
-                created_timestamp_column="created",
-            ),
-        )
-        for view in VIEWS
-    ]
-    store = FeatureStore(
-        config=RepoConfig(
-            project="benchmark",
-            provider="local",
-            registry=str(folder / f"registry-{os.getpid()}.db"),
-            offline_store={"type": offline},
-            entity_key_serialization_version=3,
-        )
-    )
-    store.apply([*entities.values(), *views])
-    return store, [f"{view.name}:{name}" for view in VIEWS for name in view.columns]
-
-
-def digest(result: pl.DataFrame | Path, rows: int) -> tuple[bool, str]:
-    """Check the labels: whether they stand in order, and a number that depends on every value.
-
-    Raises:
-        SystemExit: a label row is lost or doubled.
-    """
-    frame = pl.scan_parquet(result) if isinstance(result, Path) else result.lazy()
-    label = frame.select("label").collect()["label"]
-    expected = pl.Series("label", np.arange(rows))
-    in_order = label.equals(expected)
-    if not in_order and not label.sort().equals(expected):
-        raise SystemExit(f"label rows lost: {rows} in, {len(label)} out, {label.n_unique()} of them distinct")
-    names = [name for view in VIEWS for name in view.columns]
-    weighted = [pl.col(name).cast(pl.Float64) * (pl.col("label") % 1009 + 1) for name in names]
-    facts = frame.select(
-        *(value.sum().round(3).alias(f"sum {name}") for name, value in zip(names, weighted, strict=True)),
-        *(pl.col(name).null_count().alias(f"nulls {name}") for name in names),
-    )
-    return in_order, f"{facts.collect(engine='streaming').hash_rows()[0]:016x}"
-
-
-def measure(engine: str, rows: int, folder: Path, repeats: int) -> None:
-    """In a process of its own: run, check, print one line of JSON."""
-    offline = "duckdb" if engine == "duckdb" else "marquee.adapters.feast_offline.AsofOfflineStore"
-    run = by_hand(folder, rows) if engine == "polars" else through_feast(folder, rows, offline=offline)
-    seconds = []
-    result: pl.DataFrame | Path | None = None
-    for _ in range(repeats):
-        result = None  # what is held counts as memory
-        start = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert result is not None  # noqa: S101  # repeats is at least one
-    in_order, value = digest(result, rows)
-    report = {
-        "engine": engine,
-        "labels": rows,
-        "median_seconds": round(statistics.median(seconds), 2),
-        "range_seconds": [round(min(seconds), 2), round(max(seconds), 2)],
-        "peak_gigabytes": round(peak / 1e9, 2),
-        "in_order": in_order,
-        "digest": value,
-    }
-    print(json.dumps(report))
-
-
-def in_own_process(engine: str, rows: int, folder: Path, repeats: int) -> dict[str, object]:
-    """Run `measure` in a fresh interpreter, so that peak memory is this run's alone."""
-    options = ["--measure", engine, "--labels", str(rows), "--folder", str(folder), "--repeats", str(repeats)]
+def in_own_process(engine: str, rows: int, folder: Path, repeats: int) -> dict[str, Any]:
+    """Run `point_in_time_one` in a fresh interpreter, so that peak memory is this run's alone."""
+    words = [engine, str(rows), str(folder), "--repeats", str(repeats)]
     done = subprocess.run(
-        [sys.executable, __file__, *options], check=False, stdout=subprocess.PIPE, text=True, env=os.environ
+        [sys.executable, "-m", "benchmarks.point_in_time_one", *words],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        cwd=Path(__file__).parents[1],
     )
     if done.returncode:
         return {"engine": engine, "labels": rows, "failed": done.returncode}
-    report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
 
 
-def verdicts(reports: list[dict[str, object]]) -> list[str]:
+def verdicts(reports: list[dict[str, Any]]) -> list[str]:
     """What was promised and was not kept."""
-    broken = []
     by = {(report["engine"], report["labels"]): report for report in reports}
+    broken = []
     for (engine, rows), report in by.items():
-        if engine != "ours":
-            continue
-        if "failed" in report:
-            broken.append(f"{rows} labels failed")
-            continue
-        seconds, hand = float(str(report["median_seconds"])), by.get(("polars", rows))
-        if hand and seconds > LIMIT_RATIO * float(str(hand["median_seconds"])):
-            broken.append(f"{rows} labels: {seconds} s against {hand['median_seconds']} s by hand")
-        if not report["in_order"]:
-            broken.append(f"{rows} labels: rows moved")
-        if hand and report["digest"] != hand["digest"]:
-            broken.append(f"{rows} labels: other values than by hand")
-        if seconds > LIMIT_SECONDS.get(int(str(rows)), seconds):
-            broken.append(f"{rows} labels: {seconds} s")
-        if float(str(report["peak_gigabytes"])) * 1e9 > LIMIT_BYTES:
-            broken.append(f"{rows} labels: {report['peak_gigabytes']} GB")
+        if engine == "ours":
+            broken += [f"{rows:,} labels: {what}" for what in _not_kept(report, by.get(("polars", rows)))]
     return broken
+
+
+def _not_kept(report: dict[str, Any], hand: dict[str, Any] | None) -> list[str]:
+    """Of one run of ours, beside the same by hand where that was run."""
+    if "failed" in report:
+        return ["failed"]
+    broken = []
+    seconds = report["median_seconds"]
+    if hand and seconds > LIMIT_RATIO * hand["median_seconds"]:
+        broken.append(f"{seconds} s against {hand['median_seconds']} s by hand")
+    if hand and report["digest"] != hand["digest"]:
+        broken.append("other values than by hand")
+    if not report["in_order"]:
+        broken.append("rows moved")
+    if seconds > LIMIT_SECONDS.get(report["labels"], seconds):
+        broken.append(f"{seconds} s")
+    if report["peak_gigabytes"] * 1e9 > LIMIT_BYTES:
+        broken.append(f"{report['peak_gigabytes']} GB")
+    return broken
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The report as a table."""
+    lines = [
+        "# Point-in-time training sets: label rows × 3 views, 28 features",
+        "",
+        f"{report['measured_at']}, {in_words(report['machine'])}. Median seconds of the runs; peak memory of"
+        " the process; the digest depends on every value and its row.",
+        "",
+        "| label rows | engine | seconds | range | peak GB | in order | digest |",
+        "| ---: | --- | ---: | ---: | ---: | --- | --- |",
+    ]
+    for row in report["runs"]:
+        if "failed" in row:
+            lines.append(f"| {row['labels']:,} | {row['engine']} | failed ({row['failed']}) | | | | |")
+            continue
+        low, high = row["range_seconds"]
+        lines.append(
+            f"| {row['labels']:,} | {row['engine']} | {row['median_seconds']} | {low}–{high}"
+            f" | {row['peak_gigabytes']} | {'yes' if row['in_order'] else 'no'} | {row['digest'][:8]} |"
+        )
+    kept = "all kept" if not report["not_kept"] else "; ".join(report["not_kept"])
+    return "\n".join([*lines, "", f"Promises: {kept}.", *report["notes"]]) + "\n"
 
 
 def count(text: str) -> int:
@@ -272,41 +114,54 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--labels", type=count, nargs="+", default=[1_000_000])
-    parser.add_argument(
-        "--engines", nargs="+", choices=["polars", "ours", "duckdb"], default=["polars", "ours"]
-    )
-    parser.add_argument("--repeats", type=int, default=3, help="for 1M; larger sizes run once")
+    parser.add_argument("--labels", type=count, nargs="+", default=list(PLAN))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="by default those of each size")
+    parser.add_argument("--repeats", type=int, default=3, help="for 1M; larger sizes and duckdb run once")
     parser.add_argument("--folder", type=Path, help="where the tables go; a temporary folder by default")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of point_in_time.json and .md")
     return parser.parse_args()
 
 
-def main() -> None:
-    """Write the tables, run each engine at each size, print a line each and what was not kept."""
+def runs(options: argparse.Namespace, engines: tuple[str, ...], folder: Path) -> list[dict[str, Any]]:
+    """Write the tables, run each engine at each size."""
+    for view in VIEWS:
+        write_history(view, folder / f"{view.name}.parquet")
+    reports = []
+    for rows in options.labels:
+        write_labels(rows, folder / f"labels-{rows}.parquet")
+        for engine in options.engines or PLAN.get(rows, ("polars", "ours")):
+            if engine in engines:
+                repeats = 1 if rows > 1_000_000 or engine == "duckdb" else options.repeats
+                reports.append(in_own_process(engine, rows, folder, repeats))
+                print(json.dumps(reports[-1]), flush=True)
+    return reports
+
+
+def main() -> int:
+    """Measure, print and write; 1 where a promise is broken."""
     options = arguments()
-    if options.measure:
-        measure(options.measure, options.labels[0], options.folder, options.repeats)
-        return
-    if "duckdb" in options.engines and importlib.util.find_spec("ibis") is None:
-        sys.exit("feast[duckdb] is not installed: leave the engine duckdb out, or install it beside feast")
+    has_duckdb = importlib.util.find_spec("ibis") is not None
+    engines = tuple(engine for engine in ENGINES if engine != "duckdb" or has_duckdb)
     with tempfile.TemporaryDirectory() as made:
         folder = (options.folder or Path(made)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        for view in VIEWS:
-            write_history(view, folder / f"{view.name}.parquet")
-        reports = []
-        for rows in options.labels:
-            write_labels(rows, folder / f"labels-{rows}.parquet")
-            for engine in options.engines:
-                repeats = options.repeats if rows <= 1_000_000 else 1
-                reports.append(in_own_process(engine, rows, folder, repeats))
-                print(json.dumps(reports[-1]), flush=True)
-    broken = verdicts(reports)
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    print(json.dumps({"machine": machine, "python": platform.python_version(), "not kept": broken}))
-    sys.exit(1 if broken else 0)
+        reports = runs(options, engines, folder)
+    report = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "runs": reports,
+        "not_kept": verdicts(reports),
+        "notes": []
+        if has_duckdb
+        else ["Feast's duckdb engine was left out: feast[duckdb] is not installed."],
+    }
+    options.results.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2) + "\n"
+    (options.results / "point_in_time.json").write_text(text, encoding="utf-8")
+    (options.results / "point_in_time.md").write_text(table := to_markdown(report), encoding="utf-8")
+    print(table)
+    return 1 if report["not_kept"] else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -21,14 +21,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.machine import describe_machine, in_words
+from benchmarks.movielens import DATASET, prepared
 from marquee.assessment import CHAMPION, EASE_PLAIN, HEADLINE, TWO_STAGE, UNION, Assessment
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset
-from marquee.data.warehouse import Warehouse
+from marquee.features.reader import StateReader
 from marquee.training import train
 
-DATASET = "ml-100k"
 SEEDS = (7, 11, 13)
 METRICS = ("ndcg@10", "ndcg@1", "ndcg@12", "precision@12", "recall@10", "mrr@10", "coverage@10")
 LABELS = {
@@ -41,21 +40,11 @@ LABELS = {
 RESULTS = Path(__file__).with_name("results")
 
 
-def load(config: TrainingConfig) -> Dataset:
-    """The data set from its warehouse, fetched where it is not there yet."""
-    settings = Settings.from_environment()
-    warehouse = Warehouse(settings.warehouse(DATASET))
-    prepared = prepare_dataset(
-        DATASET, warehouse=warehouse, cache=settings.cache, now=datetime.now(UTC), config=config.dataset
-    )
-    return load_dataset(DATASET, warehouse, prepared.snapshot, notes=prepared.notes)
-
-
-def measure(dataset: Dataset, seed: int) -> dict[str, Any]:
+def measure(dataset: Dataset, state: StateReader, seed: int) -> dict[str, Any]:
     """Train and measure with one seed."""
     print(f"seed {seed} …", file=sys.stderr, flush=True)
     start = perf_counter()
-    assessment = train(dataset, TrainingConfig(seed=seed)).assessment
+    assessment = train(dataset, TrainingConfig(seed=seed), state).assessment
     evaluation = assessment.evaluation
     return {
         "seed": seed,
@@ -168,8 +157,8 @@ def main() -> None:
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="separated by commas")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of quality.json, .md and .png")
     arguments = parser.parse_args()
-    dataset = load(TrainingConfig())
-    rows = [measure(dataset, int(seed)) for seed in arguments.seeds.split(",")]
+    dataset, state = prepared(TrainingConfig())
+    rows = [measure(dataset, state, int(seed)) for seed in arguments.seeds.split(",")]
     report = {
         "dataset": DATASET,
         "snapshot": dataset.snapshot_id,
