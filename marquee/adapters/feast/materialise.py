@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,11 @@ from marquee.data.storage import write_atomically
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEK: Final = "_week"
+_SPAN: Final = "_span"
 _WEEK_US: Final = 7 * 86_400_000_000
+
+SPAN_ROWS: Final = 30_000
+"""Rows of the source that are read at a time; a week is never split."""
 
 MaterialiseProgress = Callable[[str, int, int], None]
 """Hears view, rows done, rows in all."""
@@ -82,24 +86,64 @@ def materialise_view(
     """Write the newest row in [start, end] of each key, unless the store holds a newer one.
 
     Rows go in by week and key, so that a run that died goes on where it was; writing one twice is no
-    harm. Memory holds one week of the source.
+    harm. Memory holds one week of the source, or as many as have `SPAN_ROWS` rows together.
     """
     newest = _newest(store, view, [], start, end)
     run = _fingerprint(newest, (start, end))
     first = min(journal.done(view.name, run), len(newest))
     done, written = 0, 0
-    for week in newest.partition_by(_WEEK, maintain_order=True):
-        if done + len(week) > first:
-            rows = _rows(store, view, week, start, end)
+    for span in _spans(store, view, newest, start, end):
+        if done + len(span) > first:
+            rows = _rows(store, view, span, start, end)
             for offset in range(max(first - done, 0), len(rows), WRITE_ROWS):
                 on_progress(view.name, done + offset, len(newest))
                 written += write_newer(store, view, rows.slice(offset, WRITE_ROWS))
                 journal.record(view.name, run, done + min(offset + WRITE_ROWS, len(rows)))
-        done += len(week)
+        done += len(span)
     on_progress(view.name, len(newest), len(newest))
     store.registry.apply_materialization(view, store.project, start, end)
     journal.finish(view.name)
     return MaterialiseReport(view.name, rows=len(newest), written=written, resumed_at=first)
+
+
+def _spans(
+    store: FeatureStore, view: FeatureView, newest: pl.DataFrame, start: datetime, end: datetime
+) -> Iterator[pl.DataFrame]:
+    """`newest` in runs of weeks that are read at once: each read looks at all rows of its weeks."""
+    if newest.is_empty():
+        return
+    stored = _rows_a_week(store, view, start, end)
+    groups, group, held = [], 0, 0
+    for week in newest[_WEEK].unique(maintain_order=True):
+        held += stored[week]
+        if held > SPAN_ROWS and held > stored[week]:
+            group, held = group + 1, stored[week]
+        groups.append({_WEEK: week, _SPAN: group})
+    table = pl.DataFrame(groups, schema={_WEEK: pl.Int64, _SPAN: pl.Int64})
+    marked = newest.join(table, on=_WEEK, how="left", maintain_order="left")
+    for span in marked.partition_by(_SPAN, maintain_order=True):
+        yield span.drop(_SPAN)
+
+
+def _rows_a_week(store: FeatureStore, view: FeatureView, start: datetime, end: datetime) -> dict[int, int]:
+    """Rows of the source by week."""
+    source = view_source(view)
+    job = store._get_provider().offline_store.pull_all_from_table_or_query(
+        config=store.config,
+        data_source=source,
+        join_key_columns=[column.name for column in view.entity_columns],
+        feature_name_columns=[],
+        timestamp_field=source.timestamp_field,
+        start_date=start,
+        end_date=end,
+    )
+    times = pl.DataFrame(job.to_arrow().select([source.timestamp_field]))
+    counts = times.select(_week_of(source.timestamp_field)).to_series().value_counts()
+    return dict(counts.iter_rows())
+
+
+def _week_of(column: str) -> pl.Expr:
+    return (pl.col(column).cast(schema.TIME_DTYPE).dt.epoch("us") // _WEEK_US).alias(_WEEK)
 
 
 def _newest(
@@ -119,21 +163,20 @@ def _newest(
         end_date=end,
     )
     rows = pl.DataFrame(job.to_arrow())
-    week = (pl.col(source.timestamp_field).cast(schema.TIME_DTYPE).dt.epoch("us") // _WEEK_US).alias(_WEEK)
-    return rows.with_columns(week).sort(_WEEK, *keys)
+    return rows.with_columns(_week_of(source.timestamp_field)).sort(_WEEK, *keys)
 
 
 def _rows(
-    store: FeatureStore, view: FeatureView, week: pl.DataFrame, start: datetime, end: datetime
+    store: FeatureStore, view: FeatureView, span: pl.DataFrame, start: datetime, end: datetime
 ) -> pa.Table:
-    """The complete rows of one week of `_newest`, in its order."""
-    monday = _EPOCH + timedelta(microseconds=int(week[_WEEK][0]) * _WEEK_US)
-    last = monday + timedelta(microseconds=_WEEK_US - 1)
+    """The complete rows of some weeks of `_newest`, in its order."""
+    begin = _EPOCH + timedelta(microseconds=int(span[_WEEK][0]) * _WEEK_US)
+    last = _EPOCH + timedelta(microseconds=(int(span[_WEEK][-1]) + 1) * _WEEK_US - 1)
     features = [field.name for field in view.features]
-    complete = _newest(store, view, features, max(start, monday), min(end, last))
+    complete = _newest(store, view, features, max(start, begin), min(end, last))
     keys = [column.name for column in view.entity_columns]
-    # A key's newest row of the week may be an old one: its newest of all is in a later week.
-    wanted = complete.join(week, on=keys, how="semi", maintain_order="left").drop(_WEEK)
+    # A key's newest row of these weeks may be an old one: its newest of all is in a later one.
+    wanted = complete.join(span, on=keys, how="semi", maintain_order="left").drop(_WEEK)
     return wanted.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 

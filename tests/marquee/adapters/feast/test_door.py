@@ -195,17 +195,27 @@ def test_history_without_a_key_is_one_clear_error(store):
 
 
 @pytest.mark.parametrize(
-    ("spacing_s", "resumed_at", "steps"),
-    [(1, 3, [3, 6, 7]), (4 * DAY_S, 2, [2, 4, 5, 7])],  # in one week; in four weeks of 2, 2, 1 and 2 keys
+    ("spacing_s", "span_rows", "resumed_at", "steps"),
+    [
+        (1, 1, 3, [3, 6, 7]),  # in one week, which is never split
+        (4 * DAY_S, 1, 2, [2, 4, 5, 7]),  # in four weeks of 2, 2, 1 and 2 keys, each read by itself
+        (4 * DAY_S, 5, 3, [3, 5, 7]),  # the first three read together
+    ],
 )
 def test_materialise_that_died_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacing_s: int, resumed_at: int, steps: list[int]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spacing_s: int,
+    span_rows: int,
+    resumed_at: int,
+    steps: list[int],
 ):
     rows = [(f"u{number}", "a", DAY_S + spacing_s * number) for number in range(7)]
     build_state(tmp_path, event_table(rows))
     made, journal = door(tmp_path), tmp_path / "journal.json"
     made.apply(made.declarations(REPO))
     monkeypatch.setattr(materialise, "WRITE_ROWS", 3)
+    monkeypatch.setattr(materialise, "SPAN_ROWS", span_rows)
     write, calls = materialise.write_newer, []
 
     def dies_at_the_second_batch(*arguments):

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from marquee import schema
-from marquee.adapters.feast import FeatureDoor
+from marquee.adapters.feast import FeatureDoor, materialise
 from marquee.adapters.feast.faults import store_errors
 from marquee.errors import FeatureStoreError
 from marquee.features.state import StateFolder, build_state
@@ -128,7 +128,8 @@ def test_full_disk_at_push_is_one_clear_error_and_leaves_the_rows(store: Feature
     assert store.push("user_activity", later_rows(tmp_path)).written == 2
 
 
-def test_full_disk_at_materialise_goes_on_where_it_was(tmp_path: Path):
+def test_full_disk_at_materialise_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(materialise, "SPAN_ROWS", 50)  # a week at a time
     rows = [(f"u{number}", "a", DAY_S * 8 * (1 + number % 4)) for number in range(200)]  # four weeks
     build_state(tmp_path, event_table(rows))
     made = door(tmp_path)
