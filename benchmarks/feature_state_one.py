@@ -36,6 +36,7 @@ FLOATS, WHOLES, TEXTS = 14, 4, 2
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SHARE = 0.01
 SEED = 7
+REPEATS = 5
 TIME = pl.col(schema.TIMESTAMP)
 
 
@@ -106,19 +107,25 @@ def build_whole(data: str, folder: Path) -> dict[str, Any]:
 
 
 def build_more(data: str, which: str, folder: Path) -> dict[str, Any]:
-    """The last, or some scattered, 1 % after the other 99 %; the state's id is that of the whole."""
+    """The last, or some scattered, 1 % after the other 99 %: median of some runs from the same state."""
     events = pl.scan_parquet(DATA[data](folder))
     if which == "newest":
         is_new = pl.lit(events.select(TIME.quantile(1 - SHARE)).collect().item()) < TIME
     else:
         is_new = pl.concat_str(schema.USER_ID, schema.ITEM_ID, TIME.dt.epoch("us")).hash(SEED) % 100 == 0
-    state, found = folder / f"{data}-{which}", dict[str, Any]()
-    build_state(state, events.filter(~is_new))
-    new = events.filter(is_new).collect()
-    with measured(found):
-        report = update_state(state, new)
+    before, state = folder / f"{data}-{which}-before", folder / f"{data}-{which}"
+    build_state(before, events.filter(~is_new))
+    new, runs = events.filter(is_new).collect(), list[dict[str, Any]]()
+    for _ in range(REPEATS if which == "newest" else 1):
+        shutil.copytree(before, state, symlinks=True)
+        run: dict[str, Any] = {}
+        with measured(run):
+            report = update_state(state, new)
+        runs.append(run | _facts(report, state))
+    shutil.rmtree(before)
+    found = sorted(runs, key=lambda run: float(run["cpu_seconds"]))[len(runs) // 2]
     del found["peak_rss_mb"]  # it would be the build's before
-    return found | _facts(report, state)
+    return found
 
 
 def _facts(report: BuildReport, state: Path) -> dict[str, Any]:

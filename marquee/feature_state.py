@@ -22,13 +22,14 @@ from marquee.data.dataset import Dataset
 from marquee.data.snapshot import Snapshot
 from marquee.data.storage import write_atomically
 from marquee.data.warehouse import Warehouse
+from marquee.errors import FeatureStoreError
 from marquee.features.item_matrix import (
     SERVICE,
     ItemMatrix,
     export_item_matrix,
     item_views,
 )
-from marquee.features.state import SideTables, StateFolder, build_state, update_state
+from marquee.features.state import SideTables, StateContents, StateFolder, build_state, update_state
 
 _BUILT_FROM: Final = "built_from.json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,9 +98,8 @@ class FeatureState:
         """
         source = _Source.of(snapshot)
         folder = StateFolder(self.root)
-        record = self._record()
-        before = _Source(record["parts"]) if record and folder.contents() else None
-        contents = folder.contents()
+        record, contents = self._record(), _readable(folder)
+        before = _Source(record["parts"]) if record and contents else None
         if before and contents and record and record["state"] == contents.id and before == source:
             return contents.id
         tables = SideTables(dataset.users, dataset.movies, dataset.publicity)
@@ -162,6 +162,14 @@ class FeatureState:
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         write_atomically(self.root / _BUILT_FROM, json.dumps(record, sort_keys=True).encode())
+
+
+def _readable(folder: StateFolder) -> StateContents | None:
+    """What was built; None where nothing was, or an older release or a fault left what can't be read."""
+    try:
+        return folder.contents()
+    except FeatureStoreError:
+        return None
 
 
 def _changed(before: _Source | None, source: _Source, snapshot: Snapshot) -> Snapshot | None:

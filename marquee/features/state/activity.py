@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.features.state.events import choice_moments, consumed_events
@@ -18,6 +19,8 @@ WINDOWS_US: Final = {
 }
 """Counts of the events in (t − window, t], where t is the row's time."""
 
+_BLOCK_EVENTS: Final = 1_000_000
+"""Histories are put together for so many events at a time: what it takes meanwhile stays small."""
 _END: Final = "_end"
 """How many rows of the table stand up to and with this one."""
 
@@ -122,18 +125,10 @@ def activity_rows(counts: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
     """
     ends = counts[_END].to_numpy()
     lengths = np.minimum(counts[schema.USER_EVENTS_ALL].to_numpy(), schema.HISTORY_WIDTH)
-    row = np.repeat(np.arange(len(counts)), lengths)
-    # Position of each event of each history in the flat table.
-    within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    flat = np.repeat(ends - lengths, lengths) + within
+    block = np.cumsum(lengths) // _BLOCK_EVENTS
+    cuts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(counts)]
+    lists = pl.concat(_histories(ends[low:high], lengths[low:high], facts) for low, high in pairwise(cuts))
     dtypes = schema.FEATURE_VIEWS[schema.USER_ACTIVITY_VIEW]
-    lists = (
-        facts.select(pl.all().gather(flat))
-        .with_columns(pl.Series("_row", row).set_sorted())
-        .group_by("_row", maintain_order=True)
-        .agg(pl.col(schema.USER_HISTORY))
-        .drop("_row")
-    )
     time = pl.col(schema.TIMESTAMP)
     rows: pl.DataFrame = pl.concat([counts, lists], how="horizontal")
     return rows.select(
@@ -141,6 +136,21 @@ def activity_rows(counts: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
         time.alias(schema.EVENT_TIMESTAMP),
         time.alias(schema.CREATED_TIMESTAMP),
         *[pl.col(name).cast(dtype) for name, dtype in dtypes.items()],
+    )
+
+
+def _histories(ends: NDArray[np.int64], lengths: NDArray[np.int64], facts: pl.DataFrame) -> pl.DataFrame:
+    """Lists of the `lengths` facts up to each of `ends`."""
+    row = np.repeat(np.arange(len(ends)), lengths)
+    # Position of each event of each history in the flat table.
+    within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    flat = np.repeat(ends - lengths, lengths) + within
+    return (
+        facts.select(pl.all().gather(flat))
+        .with_columns(pl.Series("_row", row).set_sorted())
+        .group_by("_row", maintain_order=True)
+        .agg(pl.col(schema.USER_HISTORY))
+        .drop("_row")
     )
 
 

@@ -7,21 +7,24 @@ computed or written again. Memory holds one bucket of users, and one of its slic
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee import schema
-from marquee.features.movie_statistics import DAY_US
-from marquee.features.state.buckets import Bucket
-from marquee.features.state.events import bucket_of
+from marquee.features.context import DAY_US
+from marquee.features.state.buckets import Buckets
+from marquee.features.state.events import BUCKET, bucket_of
 from marquee.features.state.facts import movie_profile, movie_publicity, user_profile
 from marquee.features.state.folder import EVENTS, StateDraft, StateFolder
 from marquee.features.state.log import LogChanges, Progress, merge_events
 from marquee.features.state.movies import MovieTables
 from marquee.features.state.slices import days_of
 
-_PROFILE = "profile.parquet"
+_PROFILE: Final = "profile.parquet"
+_FEW_CHANGES: Final = 20_000
+"""So many changed events touch so few users that they need no buckets."""
 _EMPTY = "empty.parquet"
 
 
@@ -145,13 +148,16 @@ class _Build:
         return self._commit(changes, last_day)
 
     def _users(self, changes: LogChanges) -> None:
-        """Choices and activity, bucket by bucket."""
+        """Choices and activity: bucket by bucket, or all at once where little is new."""
         buckets = bucket_of(changes.users[schema.USER_ID], self.config.n_buckets)
-        for number in range(self.config.n_buckets):
-            self.on_progress("user activity", number, self.config.n_buckets)
-            members = buckets.lazy().filter(pl.col("bucket") == number).select(schema.USER_ID)
-            new = changes.choices.join(members, on=schema.USER_ID, how="semi").collect()
-            Bucket(self.draft, changes.layout, number).update(new)
+        numbers = range(self.config.n_buckets)
+        is_little = self.draft.before is not None and changes.events <= _FEW_CHANGES
+        groups = [list(numbers)] if is_little else [[number] for number in numbers]
+        for done, group in enumerate(groups):
+            self.on_progress("user activity", done, len(groups))
+            members = buckets.filter(pl.col(BUCKET).is_in(group))
+            new = changes.choices.join(members.lazy(), on=schema.USER_ID, how="semi").collect()
+            Buckets(self.draft, changes.layout, group).update(new, members)
 
     def _fact(self, view: str, name: str, rows: pl.DataFrame) -> bool:
         """Write a table that comes whole; whether it is the same as before."""

@@ -22,6 +22,9 @@ EVENT_COLUMNS: Final[dict[str, pl.DataType]] = {
 """The columns that state depends on, in the order that events are sorted by."""
 
 
+BUCKET: Final = "bucket"
+
+
 def events_of(interactions: Interactions) -> pl.DataFrame:
     """Interactions in memory as a table with `EVENT_COLUMNS`."""
     types = pl.Series(schema.INTERACTION_TYPES, dtype=pl.Enum(schema.INTERACTION_TYPES))
@@ -97,5 +100,5 @@ def bucket_of(users: pl.Series, n_buckets: int) -> pl.DataFrame:
     unique = users.unique().sort()
     buckets = [zlib.crc32(user.encode()) % n_buckets for user in unique]
     return pl.DataFrame(
-        {schema.USER_ID: unique, "bucket": buckets}, schema={schema.USER_ID: pl.String, "bucket": pl.Int32}
+        {schema.USER_ID: unique, BUCKET: buckets}, schema={schema.USER_ID: pl.String, BUCKET: pl.Int32}
     )

@@ -160,7 +160,8 @@ class StateFolder:
         """Make a finished folder the current version, and forget all but the last ones."""
         version = self.root / _VERSIONS / id_
         version.parent.mkdir(exist_ok=True)
-        if not version.exists():
+        if not _is_whole(version, (staging / CONTENTS).read_bytes()):
+            shutil.rmtree(version, ignore_errors=True)  # damaged: nobody can read it
             staging.replace(version)
             sync(version.parent)
         link = self.root / f".{CURRENT}"
@@ -173,6 +174,17 @@ class StateFolder:
         for old in version.parent.iterdir():
             if old.name not in kept:
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_whole(version: Path, contents: bytes) -> bool:
+    """Whether a version's folder holds just what its contents name."""
+    try:
+        if (version / CONTENTS).read_bytes() != contents:
+            return False
+        tables = StateContents.model_validate_json(contents).tables.values()
+        return all(sha256_of(version / part.path) == part.sha256 for parts in tables for part in parts)
+    except OSError:
+        return False
 
 
 class StateDraft:

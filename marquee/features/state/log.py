@@ -7,7 +7,7 @@ import polars as pl
 
 from marquee import schema
 from marquee.errors import NotEnoughDataError
-from marquee.features.movie_statistics import DAY_US
+from marquee.features.context import DAY_US
 from marquee.features.state.events import EVENT_COLUMNS, is_choice, resolved
 from marquee.features.state.folder import EVENTS, StateDraft
 from marquee.features.state.slices import Layout, in_month

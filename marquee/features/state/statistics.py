@@ -8,9 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from marquee import schema
-from marquee.features.movie_statistics import DAY_US, PRIOR_EVENTS
+from marquee.features.context import DAY_US
 
 LOOK_BACK_DAYS: Final = 90
+PRIOR_EVENTS: Final = 5.0
+"""Pseudo-events that pull the mean of a rarely seen movie towards the mean of all movies."""
 SLOPE_DAYS: Final = 28
 _SUMS: Final = ("events", "ratings", "rating", "ages", "age", "males", "male")
 """Per movie and day: numbers of events and of known values, and the values' sums."""

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from marquee import schema
 from marquee.errors import FeatureStoreError, NotEnoughDataError, WarehouseError
-from marquee.features.state import SideTables, StateConfig, StateFolder, build_state, update_state
+from marquee.features.state import (
+    SideTables,
+    StateConfig,
+    StateFolder,
+    activity,
+    buckets,
+    build,
+    build_state,
+    update_state,
+)
 from marquee.features.state.folder import CONTENTS
 from tests.factories import DAY_S, event_table
 
@@ -65,6 +74,21 @@ def test_update_in_any_batches_with_repeats_equals_one_build(rows, cuts, random)
         for view, frame in frames(whole).items():
             assert frame.equals(frames(stepwise)[view]), view
         assert last.state_id == report.state_id
+
+
+def test_state_does_not_depend_on_what_is_worked_on_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = [(f"u{number % 3}", f"m{number}", number * DAY_S, number % 5) for number in range(60)]
+    at_once = build_state(tmp_path / "at once", event_table(rows), config=SMALL)
+    monkeypatch.setattr(build, "_FEW_CHANGES", 0)  # bucket by bucket
+    monkeypatch.setattr(buckets, "_FEW_EVENTS", 0)  # slice by slice
+    monkeypatch.setattr(activity, "_BLOCK_EVENTS", 7)  # a few histories at a time
+
+    build_state(tmp_path / "in pieces", event_table(rows[:40]), config=SMALL)
+    in_pieces = update_state(tmp_path / "in pieces", event_table(rows[40:]))
+
+    assert in_pieces.state_id == at_once.state_id
 
 
 def files(root: Path) -> dict[str, int]:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee import schema
-from marquee.features.movie_statistics import DAY_US, PRIOR_EVENTS
+from marquee.features.context import DAY_US
 from marquee.features.state.events import consumed_events, resolved
 from marquee.features.state.facts import user_profile
-from marquee.features.state.statistics import DailySums, movie_statistics
+from marquee.features.state.statistics import PRIOR_EVENTS, DailySums, movie_statistics
 from tests.factories import DAY_S, HOUR_S, event_table
 
 USERS = pl.DataFrame({"user_id": ["u0", "u1"], "age": [20, 50], "gender": ["M", "F"]})
