@@ -19,8 +19,8 @@ from marquee.evaluation.ranking_metrics import QueryValues
 from marquee.evaluation.significance import Interval, difference_interval, mean_interval
 from marquee.features.reader import StateReader
 from marquee.features.report.ablation import Ablation, WholeModel, WithoutView
-from marquee.ranking.lightgbm import LightGbmRanker
-from marquee.ranking.ranker import TrainingSet
+from marquee.ranking.ranker import Ranker, TrainingSet
+from marquee.ranking.rankers import fit_ranker
 from marquee.recommend import Recommender
 from marquee.training import FirstStage, collect_training_set
 
@@ -103,8 +103,8 @@ def _of_one_seed(
         yield view, _measure(replace(without, ranker=_ranker(fewer, config)), test, config)
 
 
-def _ranker(training: TrainingSet, config: TrainingConfig) -> LightGbmRanker:
-    return LightGbmRanker.fit(training, config.lightgbm, seed=config.seed)
+def _ranker(training: TrainingSet, config: TrainingConfig) -> Ranker:
+    return fit_ranker(training, config.ranker, seed=config.seed)
 
 
 def _measure(recommender: Recommender, test: LabelledQueries, config: TrainingConfig) -> QueryValues:

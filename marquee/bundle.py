@@ -86,6 +86,13 @@ class Parts:
             name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)
         }
 
+    def texts_under(self, folder: str) -> dict[str, str]:
+        """Texts of one folder, by their path inside it."""
+        prefix = f"{folder}/"
+        return {
+            name.removeprefix(prefix): text for name, text in self.texts.items() if name.startswith(prefix)
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:

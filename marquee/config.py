@@ -24,7 +24,7 @@ from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
 from marquee.features.assemble import FeaturesConfig
-from marquee.ranking.lightgbm import LightGbmConfig
+from marquee.ranking.rankers import RankerConfig
 from marquee.ranking.training_set import TrainingSetConfig
 
 HEADLINE_K: Final = 10
@@ -50,8 +50,8 @@ class TrainingConfig(BaseModel):
     """What the ranker reads of the feature store."""
     training_set: TrainingSetConfig = TrainingSetConfig()
     """What the ranker learns from."""
-    lightgbm: LightGbmConfig = LightGbmConfig()
-    """The ranker."""
+    ranker: RankerConfig = RankerConfig()
+    """Second stage."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     gate: GateConfig = GateConfig()

@@ -22,7 +22,7 @@ from marquee.features.context import Calendar
 from marquee.features.cross import Catalogue
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
-from marquee.ranking.lightgbm import LightGbmRanker
+from marquee.ranking.rankers import read_ranker
 from marquee.recommend import Recommender
 
 DISPLAY_COLUMNS: Final = (schema.ITEM_ID, schema.TITLE, schema.YEAR, schema.GENRES)
@@ -96,7 +96,7 @@ def unpack(bundle: Bundle) -> Recommender:
         },
         catalogue=_catalogue(parts),
         union=UnionConfig.model_validate(config["union"]),
-        ranker=LightGbmRanker.from_text(parts.texts["ranker/lightgbm"]),
+        ranker=read_ranker(parts.texts_under("ranker")),
         views_off=FeaturesConfig.model_validate(config["features"]).views_off,
     )
     _check_order("movie state", content["movie_state_order"], schema.MOVIE_STATE)

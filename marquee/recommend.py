@@ -145,7 +145,7 @@ class Recommender:
         for rows in self.blocks(queries):
             block = queries.take(np.arange(rows.start, rows.stop))
             candidates, features = self.propose(block, restrictions.block(rows))
-            self._fill(lists, rows, candidates, self._score(features))
+            self.fill(lists, rows, candidates, self._score(features))
             on_progress(rows.stop, len(queries))
         return lists
 
@@ -159,8 +159,8 @@ class Recommender:
         return np.asarray((1 / ranks).max(axis=1), np.float32)
 
     @staticmethod
-    def _fill(lists: Lists, rows: slice, candidates: Candidates, scores: NDArray[np.float32]) -> None:
-        """Write the top of each query's candidates into its row of the lists."""
+    def fill(lists: Lists, rows: slice, candidates: Candidates, scores: NDArray[np.float32]) -> None:
+        """Write the top of a block of queries, by the scores of its candidates, into its rows."""
         n = lists.item_index.shape[1]
         first_route = np.nan_to_num(candidates.route_values[:, 0], nan=-np.inf)
         order = np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ from marquee.run_folder import (
 )
 from marquee.training import Observer, StageClock, TrainingResult, train
 
-LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "implicit", "feast", "holidays")
+LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "xgboost", "implicit", "feast", "holidays")
 """Libraries whose version may change what a model computes; named in the manifest."""
 
 
@@ -204,9 +204,16 @@ def _provenance(run_id: str, storage: str, *, now: datetime) -> dict[str, Any]:
         "git_commit": _git_commit(),
         "marquee": __version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: _version(name) for name in LIBRARIES},
         "cpus": os.cpu_count(),
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # XGBoost's wheel without GPU has another name
+        return version(f"{library}-cpu")
 
 
 def _git_commit() -> str | None:

@@ -11,9 +11,11 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
+import polars as pl
 from threadpoolctl import threadpool_limits
 
 from marquee.assessment import Assessment, assess
+from marquee.candidates.movie_facts import MovieFacts, descriptions_of
 from marquee.candidates.routes import fit_routes
 from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
@@ -33,8 +35,8 @@ from marquee.features.movie_states import MovieStates, read_movie_states
 from marquee.features.profiles import MovieProfiles
 from marquee.features.reader import StateReader
 from marquee.features.user_rows import read_queries
-from marquee.ranking.lightgbm import LightGbmRanker
 from marquee.ranking.ranker import TrainingSet
+from marquee.ranking.rankers import fit_ranker
 from marquee.ranking.training_set import join_blocks, label_block
 from marquee.recommend import Recommender, training_window
 
@@ -92,11 +94,13 @@ class FirstStage:
     config: TrainingConfig
     state: StateReader
     calendar: Calendar
+    movies: pl.DataFrame | None = None
+    """For the descriptions: texts are no part of the state."""
 
     @classmethod
     def of(cls, dataset: Dataset, config: TrainingConfig, state: StateReader) -> "FirstStage":
         """For one data set and the state that was built of it."""
-        return cls(config, state, Calendar.of(dataset.calendar))
+        return cls(config, state, Calendar.of(dataset.calendar), dataset.movies)
 
     def fit(self, interactions: Interactions, *, until_us: int, as_of_us: int | None = None) -> Recommender:
         """A recommender without a ranker that knows nothing after `until_us` (UTC microseconds).
@@ -109,14 +113,20 @@ class FirstStage:
         past = training_window(interactions, until_us)
         moment_us = until_us if as_of_us is None else as_of_us
         items = past.items
+        rows = self.state.movies(items.ids, np.full(len(items), moment_us, np.int64))
         catalogue = Catalogue(
-            movies=MovieProfiles.read(self.state, items, time_us=moment_us),
+            movies=MovieProfiles.of(rows),
             states=MovieStates.read(self.state, items, np.array([moment_us], np.int64)),
             calendar=self.calendar,
         )
         return Recommender(
             items=items,
-            routes=fit_routes(past, self.config.routes, seed=self.config.seed),
+            routes=fit_routes(
+                past,
+                self.config.routes,
+                seed=self.config.seed,
+                facts=MovieFacts.of(rows, descriptions_of(items, self.movies)),
+            ),
             catalogue=catalogue,
             union=self.config.union,
             views_off=self.config.features.views_off,
@@ -212,9 +222,11 @@ def learn(
     with clock.stage(f"{prefix}training set") as report:
         training = collect_training_set(split.train, first_stage, on_progress=report)
     with clock.stage(f"{prefix}ranker") as report:
-        rounds = config.lightgbm.n_estimators
-        ranker = LightGbmRanker.fit(
-            training, config.lightgbm, seed=config.seed, on_round=lambda done: report(done, rounds)
+        ranker = fit_ranker(
+            training,
+            config.ranker,
+            seed=config.seed,
+            on_round=lambda done, _ranker: report(done, config.ranker.n_rounds),
         )
     with clock.stage(f"{prefix}candidates"):
         return first_stage.fit(split.train, until_us=split.cut_us).with_ranker(ranker)
@@ -251,7 +263,7 @@ def collect_training_set(
             recommender = first_stage.fit(train, until_us=after_us)
             recommender, queries = first_stage.ask(recommender, moments, train)
             with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
-                blocks += _window_rows(recommender, queries, rng)
+                blocks += _window_rows(recommender, queries, rng, max_passed_over=config.max_passed_over)
         n_queries += len(moments)
         on_progress(number + 1, config.windows)
         if n_queries >= config.max_queries:
@@ -270,8 +282,18 @@ def _windows(train: Interactions, n: int, share: float) -> Iterator[tuple[int, i
 
 
 def _window_rows(
-    recommender: Recommender, labelled: LabelledQueries, rng: np.random.Generator
+    recommender: Recommender,
+    labelled: LabelledQueries,
+    rng: np.random.Generator,
+    *,
+    max_passed_over: int | None,
 ) -> Iterator[TrainingSet]:
     for rows in recommender.blocks(labelled.queries):
         block = labelled.take(np.arange(rows.start, rows.stop))
-        yield label_block(block, recommender.propose, feature_names=recommender.feature_names, rng=rng)
+        yield label_block(
+            block,
+            recommender.propose,
+            feature_names=recommender.feature_names,
+            rng=rng,
+            max_passed_over=max_passed_over,
+        )

@@ -18,7 +18,7 @@ from marquee.candidates.routes import ROUTE_TYPES
 from marquee.candidates.union import top_items
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
-from marquee.ranking.ranker import Ranker, TrainingSet
+from marquee.ranking.ranker import BoostedRanker, Ranker, TrainingSet
 from tests.factories import all_histories, checkerboard, event_table, histories
 
 SIZE = 8
@@ -266,8 +266,66 @@ class RankerConformance:
 
         assert text == ranker.to_text()
 
+    def test_contributions_of_a_row_sum_to_its_score(self, ranker):
+        features = separable(seed=2).features
+
+        contributions = ranker.contributions(features)
+
+        assert contributions.shape == (600, 3)  # a column for each feature, and the expected score
+        np.testing.assert_allclose(contributions.sum(axis=1), ranker.score(features), atol=1e-5)
+
+    def test_contributions_lie_with_the_telling_feature(self, ranker):
+        answer, noise = np.abs(ranker.contributions(separable(seed=2).features)).sum(axis=0)[:2]
+
+        assert answer > noise
+
+    def test_contributions_no_row_gives_no_row(self, ranker):
+        assert ranker.contributions(np.empty((0, 2), np.float32)).shape == (0, 3)
+
     def test_importance_names_the_telling_feature(self, ranker):
         importance = ranker.importance()
 
         assert set(importance) == {"answer", "noise"}
         assert importance["answer"] > importance["noise"] >= 0
+
+
+class BoostedConformance(RankerConformance):
+    """Asks a ranker that grows round by round; `fit` takes `on_round` too."""
+
+    n_rounds: int
+
+    def test_ranker_keeps_the_protocol_of_boosters(self, ranker):
+        assert isinstance(ranker, BoostedRanker)
+
+    def test_score_rounds_add_up_to_the_score(self, ranker):
+        features = separable(seed=2).features
+
+        parts = [ranker.score_rounds(features, *span) for span in ((0, 4), (4, 5), (5, self.n_rounds))]
+
+        assert np.abs(parts[0] - ranker.score(features)).max() > 0.01
+        np.testing.assert_allclose(np.sum(parts, axis=0), ranker.score(features), atol=1e-5)
+
+    def test_fit_tells_of_every_round_with_the_ranker_so_far(self):
+        features = separable(seed=2).features
+        heard: list[tuple[int, float]] = []
+
+        def listen(done: int, ranker: BoostedRanker) -> None:
+            heard.append((done, float(ranker.score(features)[0])))
+
+        ranker = self.fit(separable(), 3, listen)
+
+        assert [done for done, _ in heard] == list(range(1, self.n_rounds + 1))
+        assert heard[4][1] == pytest.approx(ranker.score_rounds(features, 0, 5)[0])
+        assert heard[-1][1] == pytest.approx(ranker.score(features)[0])
+
+    def test_fit_listener_may_end_the_fit(self):
+        def stop(done: int, _ranker: BoostedRanker) -> None:
+            if done == 2:
+                raise StopListeningError
+
+        with pytest.raises(StopListeningError):
+            self.fit(separable(), 3, stop)
+
+
+class StopListeningError(Exception):
+    """What a listener raises here."""

@@ -197,7 +197,7 @@ def quick_config(**differences: Any) -> TrainingConfig:
         "routes": {"ease": {"regularization": 20}, "als": {"factors": 6, "iterations": 4}},
         "union": {"depth": 40},
         "training_set": {"windows": 3, "min_events": 3, "history_shares": [0.5]},
-        "lightgbm": {"n_estimators": 25, "min_data_in_leaf": 10},
+        "ranker": {"lightgbm": {"n_estimators": 25, "min_data_in_leaf": 10}},
         "evaluation": {"bootstrap": {"resamples": 200}},
         "gate": {"bootstrap": {"resamples": 200}},
     }

@@ -1,7 +1,7 @@
 """Implicit ALS: latent item factors, asked by solving for the user at request time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
+from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.errors import ConfigError
@@ -26,6 +27,8 @@ class AlsConfig(RouteConfig):
     """Weight of the squared norm of the factors."""
     confidence: float = Field(default=5.0, gt=0)
     """How much more a chosen item counts than one that was not (α of the paper)."""
+    value_weight: float = Field(default=0.0, ge=0, le=1)
+    """How much more an event counts whose value is one standard deviation above the mean; 0: all alike."""
     iterations: int = Field(default=10, ge=1)
     """Alternations of the training."""
     half_life_events: float | None = Field(default=10.0, gt=0)
@@ -56,6 +59,7 @@ class ImplicitAls:
     regularization: float
     confidence: float
     half_life_events: float | None
+    value_weights: ValueWeights = field(default_factory=ValueWeights)
 
     @classmethod
     def fit(cls, interactions: Interactions, config: AlsConfig, *, seed: int) -> Self:
@@ -68,7 +72,8 @@ class ImplicitAls:
         from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
         from implicit.recommender_base import ModelFitError  # noqa: PLC0415
 
-        matrix = user_item_matrix(interactions)
+        value_weights = ValueWeights.of(interactions, config.value_weight)
+        matrix = user_item_matrix(interactions, value_weights)
         # implicit threads by itself and two pools fight; it warns of that when it is constructed.
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(
@@ -92,6 +97,7 @@ class ImplicitAls:
             regularization=config.regularization,
             confidence=config.confidence,
             half_life_events=config.half_life_events,
+            value_weights=value_weights,
         )
 
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
@@ -100,12 +106,15 @@ class ImplicitAls:
         factors = self.item_factors.astype(np.float64)
         shared = factors.T @ factors + self.regularization * np.eye(n_factors)
         vectors = np.empty((len(histories), n_factors), np.float32)
-        weight = histories.recency_weights(self.half_life_events).astype(np.float64)
+        recency = histories.recency_weights(self.half_life_events).astype(np.float64)
+        confidence = (1 + self.confidence) * self.value_weights.weigh(histories.value).astype(np.float64)
+        # C - I: never below zero, where the left side might have no solution.
+        surplus, wanted = recency * np.maximum(confidence - 1, 0), recency * confidence
         for query in range(len(histories)):  # one at a time: all left sides together are queries × factors²
             span = slice(histories.offsets[query], histories.offsets[query + 1])
             chosen = factors[histories.item_index[span]]
-            left = shared + (chosen * (self.confidence * weight[span, np.newaxis])).T @ chosen
-            right = ((1 + self.confidence) * weight[span]) @ chosen
+            left = shared + (chosen * surplus[span, np.newaxis]).T @ chosen
+            right = wanted[span] @ chosen
             vectors[query] = np.linalg.solve(left, right)
         return vectors
 
@@ -130,7 +139,12 @@ class ImplicitAls:
         """The fitted state; a half-life of NaN stands for none."""
         half_life = np.nan if self.half_life_events is None else self.half_life_events
         knobs = np.array([self.regularization, self.confidence, half_life], np.float64)
-        return {"item_factors": self.item_factors, "known": self.known, "knobs": knobs}
+        return {
+            "item_factors": self.item_factors,
+            "known": self.known,
+            "knobs": knobs,
+            "value_weights": self.value_weights.to_array(),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
@@ -142,4 +156,5 @@ class ImplicitAls:
             regularization=regularization,
             confidence=confidence,
             half_life_events=None if np.isnan(half_life) else half_life,
+            value_weights=ValueWeights.from_array(arrays["value_weights"]),
         )

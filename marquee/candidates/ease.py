@@ -1,7 +1,7 @@
 """EASE: a linear item-item model in closed form, asked with a recency-weighted history."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import history_matrix, user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
+from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.errors import ConfigError
@@ -25,6 +26,8 @@ class EaseConfig(RouteConfig):
     """λ of the paper: weight of the squared norm of the item-item matrix."""
     half_life_events: float | None = Field(default=10.0, gt=0)
     """An event counts half after this many later ones; None weighs the whole history alike."""
+    value_weight: float = Field(default=0.0, ge=0, le=1)
+    """How much more an event counts whose value is one standard deviation above the mean; 0: all alike."""
     max_items: int = Field(default=10_000, ge=1)
     """Only this many most chosen items take part: memory is 12 bytes × items², time items³."""
 
@@ -51,6 +54,7 @@ class Ease:
     weights: NDArray[np.float32]  # (n_modelled, n_modelled), from history item to scored item
     n_items: int
     half_life_events: float | None
+    value_weights: ValueWeights = field(default_factory=ValueWeights)
 
     @classmethod
     def fit(cls, interactions: Interactions, config: EaseConfig) -> Self:
@@ -59,7 +63,8 @@ class Ease:
         Raises:
             ConfigError: the regularization is so small that there is no solution.
         """
-        matrix = user_item_matrix(interactions)
+        value_weights = ValueWeights.of(interactions, config.value_weight)
+        matrix = user_item_matrix(interactions, value_weights)
         counts = np.asarray(matrix.sum(axis=0)).ravel()
         chosen = np.argsort(-counts, kind="stable")[: config.max_items]
         modelled = np.sort(chosen[counts[chosen] > 0]).astype(np.int32)
@@ -68,7 +73,7 @@ class Ease:
         solve = _solve_by_users if matrix.shape[0] < matrix.shape[1] / 2 else _solve_by_items
         with threadpool_limits(1, "blas"):  # other thread counts round otherwise: another bundle id
             weights = solve(matrix, config.regularization)
-        return cls(modelled, weights, len(interactions.items), config.half_life_events)
+        return cls(modelled, weights, len(interactions.items), config.half_life_events, value_weights)
 
     def with_half_life(self, half_life_events: float | None) -> Self:
         """The same weights asked with another memory."""
@@ -76,7 +81,12 @@ class Ease:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted history times weights; items that are not modelled are `-inf`."""
-        history = history_matrix(histories, self.n_items, half_life_events=self.half_life_events)
+        history = history_matrix(
+            histories,
+            self.n_items,
+            half_life_events=self.half_life_events,
+            weights=self.value_weights,
+        )
         scores = np.full((len(histories), self.n_items), -np.inf, np.float32)
         scores[:, self.modelled] = history[:, self.modelled] @ self.weights
         return scores
@@ -98,6 +108,7 @@ class Ease:
             "weights": self.weights,
             "n_items": np.array(self.n_items, np.int64),
             "half_life_events": np.array(half_life, np.float64),
+            "value_weights": self.value_weights.to_array(),
         }
 
     @classmethod
@@ -109,6 +120,7 @@ class Ease:
             weights=np.asarray(arrays["weights"], np.float32),
             n_items=int(arrays["n_items"]),
             half_life_events=None if np.isnan(half_life) else half_life,
+            value_weights=ValueWeights.from_array(arrays["value_weights"]),
         )
 
 

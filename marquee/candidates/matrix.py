@@ -3,20 +3,33 @@
 import numpy as np
 import scipy.sparse as sp
 
+from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 
 
-def user_item_matrix(interactions: Interactions) -> sp.csr_array:
-    """`(n_users, n_items) float32` with 1 where the user consumed the item."""
+def user_item_matrix(interactions: Interactions, weights: ValueWeights | None = None) -> sp.csr_array:
+    """`(n_users, n_items) float32` with 1, or the weight of its value, where the user consumed the item."""
     shape = (len(interactions.users), len(interactions.items))
-    ones = np.ones(len(interactions), np.float32)
-    matrix = sp.csr_array((ones, (interactions.user_index, interactions.item_index)), shape=shape)
-    matrix.data[:] = 1  # a pair that occurs twice was summed
-    return matrix
+    pairs = (interactions.user_index, interactions.item_index)
+    matrix = sp.csr_array((np.ones(len(interactions), np.float32), pairs), shape=shape)
+    if weights is None or weights.strength == 0:
+        matrix.data[:] = 1  # a pair that occurs twice was summed
+        return matrix
+    total = sp.csr_array((weights.weigh(interactions.value), pairs), shape=shape)
+    total.data /= matrix.data  # their mean; both have the same pairs in the same order
+    return total
 
 
-def history_matrix(histories: Histories, n_items: int, *, half_life_events: float | None) -> sp.csr_array:
-    """Each history as a row of recency weights, `(n_queries, n_items) float32`."""
+def history_matrix(
+    histories: Histories,
+    n_items: int,
+    *,
+    half_life_events: float | None,
+    weights: ValueWeights | None = None,
+) -> sp.csr_array:
+    """Each history as a row of recency times value weights, `(n_queries, n_items) float32`."""
     weight = histories.recency_weights(half_life_events)
+    if weights is not None:
+        weight = weight * weights.weigh(histories.value)
     return sp.csr_array((weight, histories.item_index, histories.offsets), shape=(len(histories), n_items))

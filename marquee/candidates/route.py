@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from marquee.candidates.movie_facts import MovieFacts
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 
@@ -49,7 +50,7 @@ class Route(Protocol):
 
 
 class RouteConfig(BaseModel):
-    """Knobs of a route, which know how to fit it. Subclasses implement both methods."""
+    """Knobs of a route, which know how to fit it. Subclasses implement `route_type` and `fit`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,3 +62,7 @@ class RouteConfig(BaseModel):
     def fit(self, interactions: Interactions, *, seed: int) -> Route:
         """Fit the route on consumed events, one per user and item."""
         raise NotImplementedError
+
+    def fit_with_facts(self, interactions: Interactions, facts: MovieFacts, *, seed: int) -> Route:
+        """Fit the route, knowing the movies; one that learns from events alone ignores the facts."""
+        return self.fit(interactions, seed=seed)

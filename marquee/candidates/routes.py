@@ -6,10 +6,18 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from marquee.candidates.als import AlsConfig
+from marquee.candidates.content import ContentConfig
 from marquee.candidates.ease import EaseConfig
+from marquee.candidates.item_knn import ItemKnnConfig
+from marquee.candidates.kernel import KernelConfig
+from marquee.candidates.movie_facts import MovieFacts
+from marquee.candidates.nearby import NearbyConfig
+from marquee.candidates.neighbours import NeighboursConfig
 from marquee.candidates.popular import PopularConfig
+from marquee.candidates.recent_popular import RecentPopularConfig
 from marquee.candidates.route import Route, RouteConfig
 from marquee.candidates.sequential import SequentialConfig
+from marquee.candidates.trending import TrendingConfig
 from marquee.data.interactions import Interactions
 
 
@@ -24,6 +32,13 @@ class RoutesConfig(BaseModel):
     sequential: SequentialConfig = SequentialConfig()
     als: AlsConfig = AlsConfig()
     popular: PopularConfig = PopularConfig()
+    kernel: KernelConfig = KernelConfig()
+    item_knn: ItemKnnConfig = ItemKnnConfig()
+    nearby: NearbyConfig = NearbyConfig()
+    neighbours: NeighboursConfig = NeighboursConfig()
+    content: ContentConfig = ContentConfig()
+    recent_popular: RecentPopularConfig = RecentPopularConfig()
+    trending: TrendingConfig = TrendingConfig()
 
     @field_validator("enabled")
     @classmethod
@@ -54,11 +69,21 @@ def fit_routes(
     config: RoutesConfig,
     *,
     seed: int,
+    facts: MovieFacts | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Route]:
-    """Fit the enabled routes on consumed events; `on_progress` hears the name of each before it starts."""
+    """Fit the enabled routes on consumed events.
+
+    Args:
+        interactions: one event per user and item.
+        config: which routes, and their knobs.
+        seed: of everything that draws.
+        facts: of the movies, aligned with `interactions.items`; None where nothing is known of them.
+        on_progress: hears the name of each route before it is fitted.
+    """
+    facts = MovieFacts.unknown(len(interactions.items)) if facts is None else facts
     routes: dict[str, Route] = {}
     for name in config.enabled:
         on_progress(name)
-        routes[name] = config.knobs_of(name).fit(interactions, seed=seed)
+        routes[name] = config.knobs_of(name).fit_with_facts(interactions, facts, seed=seed)
     return routes

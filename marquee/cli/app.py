@@ -1,6 +1,7 @@
 """The commands. Heavy imports wait inside them, so that `marquee --help` answers at once."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,31 @@ def train(
 
 
 @app.command()
+def tune(  # noqa: PLR0913, PLR0917 - an argument an option
+    dataset: Annotated[str, typer.Argument(help="A name of `marquee data list`.")] = "ml-100k",
+    space: Annotated[
+        str, typer.Option(help="What may vary: `default`, `brief`, or a YAML file of ranges.")
+    ] = "default",
+    trials: Annotated[int | None, typer.Option(help="Trials of the study in all.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time for the search, 100 by default; call again to go on.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Folder to keep the study in; under MARQUEE_DATA by default.")
+    ] = None,
+    source: SourcePath = None,
+    config: ConfigFile = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for the booster and its knobs on the newest part of the training events."""
+    from marquee.cli.tune import TuneRequest, tune_and_show
+
+    request = TuneRequest(dataset, space, trials, seconds, source, study)
+    tune_and_show(request, config, seed=seed, as_json=as_json)
+
+
+@app.command()
 def evaluate(
     bundle: BundlePath = None,
     config: ConfigFile = None,
@@ -113,3 +139,42 @@ def similar(
     from marquee.cli.recommend import similar_and_show
 
     similar_and_show(item, n, bundle=bundle, runs=runs, as_json=as_json)
+
+
+@app.command()
+def benchmark(  # noqa: PLR0913, PLR0917 - an argument an option
+    dataset: Annotated[
+        str | None, typer.Argument(help="A name of `marquee data list`; not with --train and --test.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="temporal or literature.")] = "temporal",
+    train: Annotated[
+        Path | None, typer.Option(help="CSV or TSV to learn from: user, item, optionally rating, timestamp.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="The same to be asked about.")] = None,
+    mask: Annotated[
+        str, typer.Option(help="Items that may not be recommended: those of `train`, as all tables have it.")
+    ] = "train",
+    k: Annotated[str, typer.Option(help="Cuts, separated by commas; the first one decides.")] = "10",
+    models: Annotated[str, typer.Option(help="`all`, or names separated by commas.")] = "all",
+    negatives: Annotated[
+        Path | None, typer.Option(help="Rank only these candidates per user: rows of user and items.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "7,11,13",
+    config: ConfigFile = None,
+    source: SourcePath = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON here.")] = None,
+) -> None:
+    """Every route, their union and the two stages side by side, on a data set or a split of your own."""
+    from marquee.cli.benchmark import BenchmarkRequest, benchmark_and_show
+
+    request = BenchmarkRequest.of(
+        dataset,
+        protocol=protocol,
+        files=(train, test),
+        mask=mask,
+        negatives=negatives,
+        numbers={"--k": k, "--seeds": seeds},
+        models=models,
+        source=source,
+    )
+    benchmark_and_show(request, config, output=output)

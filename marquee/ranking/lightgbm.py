@@ -1,8 +1,7 @@
 """LightGBM's LambdaMART behind the ranker protocol."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import lightgbm as lgb
 import numpy as np
@@ -10,7 +9,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
-from marquee.ranking.ranker import TrainingSet
+from marquee.ranking.ranker import OnRound, TrainingSet, ignore_round
+
+ROWS_FOR_THREADS: Final = 10_000
+"""Fewer rows are not worth waking a second thread: on a busy machine it takes longer than the scoring."""
 
 
 class LightGbmConfig(BaseModel):
@@ -24,6 +26,8 @@ class LightGbmConfig(BaseModel):
     """Shrinkage of each round."""
     num_leaves: int = Field(default=15, ge=2)
     """Leaves of a tree."""
+    max_depth: int | None = Field(default=None, ge=1)
+    """Splits from the root to a leaf; None for any number."""
     min_data_in_leaf: int = Field(default=50, ge=1)
     """Rows that a leaf must hold."""
     feature_fraction: float = Field(default=0.5, gt=0, le=1)
@@ -48,14 +52,9 @@ class LightGbmRanker:
 
     @classmethod
     def fit(
-        cls,
-        training: TrainingSet,
-        config: LightGbmConfig,
-        *,
-        seed: int,
-        on_round: Callable[[int], None] = lambda _: None,
+        cls, training: TrainingSet, config: LightGbmConfig, *, seed: int, on_round: OnRound = ignore_round
     ) -> Self:
-        """Boost on a training set; `on_round` hears the number of finished rounds."""
+        """Boost on a training set."""
         data = lgb.Dataset(
             training.features,
             training.labels,
@@ -63,30 +62,35 @@ class LightGbmRanker:
             feature_name=list(training.feature_names),
             params={"verbosity": -1},
         )
-        parameters = {
-            "objective": "lambdarank",
-            "learning_rate": config.learning_rate,
-            "num_leaves": config.num_leaves,
-            "min_data_in_leaf": config.min_data_in_leaf,
-            "feature_fraction": config.feature_fraction,
-            "bagging_fraction": config.bagging_fraction,
-            "bagging_freq": 1,
-            "lambda_l2": config.lambda_l2,
-            "lambdarank_truncation_level": config.truncation_level,
-            "seed": seed,
-            # Same bits on every run and thread count, for a stable bundle id.
-            "deterministic": True,
-            "force_row_wise": True,
-            "verbosity": -1,
-        }
         booster = lgb.train(
-            parameters, data, config.n_estimators, callbacks=[lambda env: on_round(env.iteration + 1)]
+            parameters(config, seed=seed),
+            data,
+            config.n_estimators,
+            callbacks=[lambda env: on_round(env.iteration + 1, cls(env.model))],
         )
         return cls(booster)
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw scores, `(n_rows,) float64`."""
-        return np.asarray(self.booster.predict(features, raw_score=True), np.float64)
+        """Raw scores, `(n_rows,) float64`; few rows are scored by one thread."""
+        threads = 1 if len(features) < ROWS_FOR_THREADS else 0  # 0: as many as there are
+        return np.asarray(self.booster.predict(features, raw_score=True, num_threads=threads), np.float64)
+
+    def score_rounds(self, features: NDArray[np.float32], first: int, last: int) -> NDArray[np.float64]:
+        """What some of the rounds add, `(n_rows,) float64`."""
+        added = self.booster.predict(
+            features, raw_score=True, start_iteration=first, num_iteration=last - first
+        )
+        return np.asarray(added, np.float64)
+
+    def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """SHAP values, `(n_rows, n_features + 1) float64`, the expected score last.
+
+        Source: Lundberg, Erion, Lee (2018), "Consistent Individualized Feature Attribution for Tree
+        Ensembles".
+        """
+        if not len(features):
+            return np.empty((0, features.shape[1] + 1), np.float64)
+        return np.asarray(self.booster.predict(features, pred_contrib=True), np.float64)
 
     def to_text(self) -> str:
         """LightGBM's own text format."""
@@ -110,3 +114,24 @@ class LightGbmRanker:
         """Total gain per feature name."""
         gains = self.booster.feature_importance(importance_type="gain")
         return dict(zip(self.booster.feature_name(), map(float, gains), strict=True))
+
+
+def parameters(config: LightGbmConfig, *, seed: int) -> dict[str, Any]:
+    """The knobs in LightGBM's own words."""
+    return {
+        "objective": "lambdarank",
+        "learning_rate": config.learning_rate,
+        "num_leaves": config.num_leaves,
+        "max_depth": -1 if config.max_depth is None else config.max_depth,
+        "min_data_in_leaf": config.min_data_in_leaf,
+        "feature_fraction": config.feature_fraction,
+        "bagging_fraction": config.bagging_fraction,
+        "bagging_freq": 1,
+        "lambda_l2": config.lambda_l2,
+        "lambdarank_truncation_level": config.truncation_level,
+        "seed": seed,
+        # Same bits on every run and thread count, for a stable bundle id.
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }

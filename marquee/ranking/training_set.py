@@ -26,16 +26,18 @@ class TrainingSetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    windows: int = Field(default=5, ge=1)
+    windows: int = Field(default=10, ge=1)
     """How many windows at most; fewer are used once there are `max_queries`."""
-    window_share: float = Field(default=0.125, gt=0, lt=1)
+    window_share: float = Field(default=0.07, gt=0, lt=1)
     """Share of the training events in one window."""
     history_shares: tuple[float, ...] = (0.25, 0.5, 0.75)
     """Cut-points per user: the share of the window's events that joins the history."""
-    min_events: int = Field(default=6, ge=2)
+    min_events: int = Field(default=4, ge=2)
     """A user makes queries from a window only with at least this many events in it."""
     max_queries: int = Field(default=4_000, ge=1)
     """Queries in all; more are sampled down."""
+    max_passed_over: int | None = Field(default=100, ge=1)
+    """Candidates of a query that were passed over and are learned from, drawn at random; None for all."""
 
 
 class Proposals(Protocol):
@@ -57,12 +59,18 @@ Propose = Callable[[Queries], tuple[Proposals, NDArray[np.float32]]]
 
 
 def label_block(
-    labelled: LabelledQueries, propose: Propose, *, feature_names: tuple[str, ...], rng: np.random.Generator
+    labelled: LabelledQueries,
+    propose: Propose,
+    *,
+    feature_names: tuple[str, ...],
+    rng: np.random.Generator,
+    max_passed_over: int | None = None,
 ) -> TrainingSet:
     """Training rows of one block of queries; queries of which no target was proposed teach nothing.
 
     Rows are shuffled within their query, since LambdaRank breaks equal scores by position and the
-    candidates' order by item index would otherwise teach that low ids are good.
+    candidates' order by item index would otherwise teach that low ids are good. Of the candidates that
+    were passed over at most `max_passed_over` a query remain, the first ones after shuffling.
     """
     proposals, features = propose(labelled.queries)
     sizes = np.diff(proposals.offsets)
@@ -71,8 +79,18 @@ def label_block(
     hits = np.bincount(query, labels, minlength=len(labelled))
     kept = np.flatnonzero((hits > 0)[query])
     order = kept[np.lexsort((rng.random(len(kept)), query[kept]))]
-    group_sizes = sizes[hits > 0].astype(np.int32)
+    if max_passed_over is not None:
+        order = order[_is_among_first(query[order], labels[order] == 0, max_passed_over)]
+    group_sizes = np.bincount(query[order], minlength=len(labelled))[hits > 0].astype(np.int32)
     return TrainingSet(features[order], labels[order], group_sizes, feature_names)
+
+
+def _is_among_first(query: NDArray[np.int64], is_counted: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+    """Whether a row is not counted, or among the first `n` counted ones of its query; `query` ascends."""
+    counted = np.cumsum(is_counted)
+    starts = np.searchsorted(query, query)
+    before_query: NDArray[np.int64] = counted[starts] - is_counted[starts]
+    return np.asarray(~is_counted | (counted - before_query <= n))
 
 
 def _is_target(

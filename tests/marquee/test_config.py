@@ -40,7 +40,7 @@ def test_from_file_that_is_empty_is_the_defaults(tmp_path):
         ("- a\n- list", "top level"),
         ("seed: [", "run.yaml"),
         ("seed: 2020-13-45", "month must be in"),
-        ("lightgbm: {learning_rate: .inf}", "lightgbm.learning_rate = inf is not finite"),
+        ("ranker: {lightgbm: {learning_rate: .inf}}", "ranker.lightgbm.learning_rate = inf is not finite"),
         ("routes: {ease: {half_life_events: .inf}}", "routes.ease.half_life_events = inf is not finite"),
         ("seed: !!python/object/apply:os.getcwd []", "run.yaml"),
     ],

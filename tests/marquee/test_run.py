@@ -121,7 +121,7 @@ def test_run_again_with_the_same_recipe_trains_no_champion(place: Place):
 def test_run_with_another_recipe_is_compared_with_the_champion(place: Place):
     place.train()
     recorder = Recorder()
-    rival = recipe(lightgbm={"n_estimators": 3, "min_data_in_leaf": 10})
+    rival = recipe(ranker={"lightgbm": {"n_estimators": 3, "min_data_in_leaf": 10}})
 
     summary = place.train(rival, observer=recorder)
 

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from marquee import schema
@@ -14,6 +17,7 @@ from tests.factories import (
     DAY_S,
     SECOND_US,
     events,
+    histories,
     quick_config,
     stage_of,
     taste_groups,
@@ -236,6 +240,24 @@ def test_collect_training_set_movies_are_as_of_the_day_of_each_request(dataset, 
         states = recommender.catalogue.states
         read = states.moments_us[states.moment_of(queries.time_us)]
         np.testing.assert_array_equal(read, queries.time_us // day_us * day_us)
+
+
+def test_first_stage_content_knows_a_movie_before_its_first_event_and_texts(dataset):
+    everything = consumed(dataset.interactions)
+    new = int(everything.item_index[0])
+    chosen = everything.take(everything.item_index != new)
+    told = dataset.movies.with_columns(pl.lit("heist", pl.String).alias(schema.DESCRIPTION))
+    config = quick_config(routes={"enabled": ["content"]})
+
+    one, other = (
+        stage_of(replace(dataset, movies=movies), config)
+        .fit(chosen, until_us=int(chosen.timestamp_us[-1]))
+        .routes["content"]
+        for movies in (dataset.movies, told)
+    )
+
+    assert np.isfinite(one.score(histories(()))[0, new])
+    assert other.features.shape[1] == one.features.shape[1] + 1  # the word of the description
 
 
 def test_stage_clock_stage_that_fails_is_not_finished():

@@ -148,7 +148,7 @@ def test_train_on_impossible_arguments_names_them(place: Place, arguments: list[
     ("text", "named"),
     [
         ("sead: 7\n", ["sead", "7"]),
-        ("lightgbm: {n_estimators: none}\n", ["lightgbm.n_estimators", "'none'"]),
+        ("ranker: {lightgbm: {n_estimators: none}}\n", ["ranker.lightgbm.n_estimators", "'none'"]),
         ("routes: {enabled: [ease, magic]}\n", ["routes.enabled", "magic"]),
         ("evaluation: {ks: [5]}\n", ["evaluation.ks"]),
         ("- a list\n", ["a list"]),

@@ -9,15 +9,18 @@ from lightgbm.basic import LightGBMError
 
 from marquee.errors import BundleError
 from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
-from tests.conformance import RankerConformance, separable
+from tests.conformance import BoostedConformance, separable
 
 ROOT = Path(__file__).parents[3]
 CONFIG = LightGbmConfig(n_estimators=15, min_data_in_leaf=5)
 
 
-class TestLightGbm(RankerConformance):
-    def fit(self, training, seed):
-        return LightGbmRanker.fit(training, CONFIG, seed=seed)
+class TestLightGbm(BoostedConformance):
+    n_rounds = 15
+
+    def fit(self, training, seed, on_round=None):
+        more = {} if on_round is None else {"on_round": on_round}
+        return LightGbmRanker.fit(training, CONFIG, seed=seed, **more)
 
 
 FIT = """
@@ -52,12 +55,10 @@ def test_fit_other_seed_gives_another_model():
     assert len(texts) == 2
 
 
-def test_fit_tells_of_every_round():
-    heard: list[int] = []
+def test_fit_depth_one_asks_one_question_a_tree():
+    ranker = LightGbmRanker.fit(separable(), CONFIG.model_copy(update={"max_depth": 1}), seed=1)
 
-    LightGbmRanker.fit(separable(), CONFIG, seed=1, on_round=heard.append)
-
-    assert heard == list(range(1, 16))
+    assert {tree["num_leaves"] for tree in ranker.booster.dump_model()["tree_info"]} == {2}
 
 
 def test_score_row_of_another_width_is_refused():

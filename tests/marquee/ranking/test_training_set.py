@@ -24,12 +24,13 @@ def proposer(*lists):
     return propose
 
 
-def block(lists, targets, *, seed=0):
+def block(lists, targets, *, seed=0, **more):
     return label_block(
         labelled(queries(*([()] * len(lists))), *targets),
         proposer(*lists),
         feature_names=NAMES,
         rng=np.random.default_rng(seed),
+        **more,
     )
 
 
@@ -102,3 +103,31 @@ def test_join_blocks_keeps_the_groups_in_order():
 def test_join_blocks_without_a_row_is_refused(blocks: list[TrainingSet]):
     with pytest.raises(NotEnoughDataError):
         join_blocks(blocks)
+
+
+def test_label_block_keeps_all_hits_and_only_so_many_of_the_others():
+    found = block([range(8), range(3), range(5)], [[1, 6], [2], [9]], max_passed_over=3)
+
+    # 2 hits and 3 of 6 others; 1 hit and all of 2 others; the third query has no hit.
+    assert found.group_sizes.tolist() == [5, 3]
+    labels = by_feature(found)
+    assert [labels[item] for item in (1, 6, 102)] == [1, 1, 1]
+    assert sum(label == 0 for item, label in labels.items() if item < 100) == 3
+    assert {item for item in labels if item >= 100} == {100, 101, 102}
+
+
+def test_label_block_which_others_are_kept_is_chance():
+    kept = {
+        frozenset(by_feature(block([range(20)], [[0]], seed=seed, max_passed_over=4))) for seed in range(5)
+    }
+
+    assert len(kept) == 5
+
+
+def test_label_block_limit_that_is_not_reached_changes_nothing():
+    lists, targets = [[1, 2, 5], [2, 3]], [[5, 9], [2]]
+
+    limited, whole = block(lists, targets, max_passed_over=3), block(lists, targets)
+
+    np.testing.assert_array_equal(limited.features, whole.features)
+    np.testing.assert_array_equal(limited.labels, whole.labels)
