@@ -87,3 +87,13 @@ def test_similar_is_the_cosine_of_who_chose_the_items():
     np.testing.assert_allclose(
         fit(*ROWS).similar(0), [-np.inf, 1 / np.sqrt(2), 1 / np.sqrt(2), 1 / np.sqrt(2)], rtol=1e-6
     )
+
+
+def test_score_event_of_long_ago_is_left_out():
+    # Nine later events at a half-life of one: 1/512, less than what is worth its time.
+    recent = [(0, moment) for moment in range(1, 10)]
+
+    route = fit(*ROWS, half_life_events=1)
+
+    one_more = route.score(histories([(1, 0), *recent]))
+    np.testing.assert_array_equal(one_more, route.score(histories(recent)))
