@@ -1,19 +1,17 @@
 """Item neighbours: what is chosen by the same people as the latest of the history."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from pydantic import Field
 
 from marquee.candidates.latest_events import latest_of_each_user
 from marquee.candidates.matrix import user_item_matrix
-from marquee.candidates.nearest import ItemLikeness, item_blocks, keep_nearest
-from marquee.candidates.route import Arrays, RouteConfig
-from marquee.data.histories import Histories
+from marquee.candidates.nearest import ItemLikeness, LikenessRoute, item_blocks, keep_nearest
+from marquee.candidates.route import RouteConfig
 from marquee.data.interactions import Interactions
 
 
@@ -42,7 +40,7 @@ class ItemKnnConfig(RouteConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class ItemKnn:
+class ItemKnn(LikenessRoute):
     """Scores by the likeness of items to those of the history, whose events count by recency.
 
     The likeness of i and j is Σ a(u) over users u who chose both ÷ (√(m(i) m(j)) + shrinkage), where
@@ -56,7 +54,6 @@ class ItemKnn:
     """
 
     name: ClassVar[str] = "item_knn"
-    items: ItemLikeness
 
     @classmethod
     def fit(cls, interactions: Interactions, config: ItemKnnConfig) -> Self:
@@ -66,23 +63,6 @@ class ItemKnn:
         )
         rows = list(_nearest_rows(choices, config))
         return cls(ItemLikeness.of_rows(rows, len(interactions.items), config.half_life_events))
-
-    def score(self, histories: Histories) -> NDArray[np.float32]:
-        """Recency-weighted sum of likenesses; `-inf` for items that are like nothing of the history."""
-        return self.items.score(histories)
-
-    def similar(self, item_index: int) -> NDArray[np.float32]:
-        """Likenesses to one item; `-inf` for itself and for what nobody chose beside it."""
-        return self.items.similar(item_index)
-
-    def arrays(self) -> Arrays:
-        """The fitted state."""
-        return self.items.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Rebuild from the fitted state."""
-        return cls(ItemLikeness.from_arrays(arrays))
 
 
 def _nearest_rows(choices: sp.csr_array, config: ItemKnnConfig) -> Iterator[sp.csr_array]:

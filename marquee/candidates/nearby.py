@@ -1,6 +1,6 @@
 """Nearby: what people chose close to the latest of the history, after it rather than before."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from marquee.candidates.latest_events import latest_of_each_user
-from marquee.candidates.nearest import ItemLikeness, item_blocks, keep_nearest
-from marquee.candidates.route import Arrays, RouteConfig
-from marquee.data.histories import Histories
+from marquee.candidates.nearest import ItemLikeness, LikenessRoute, item_blocks, keep_nearest
+from marquee.candidates.route import RouteConfig
 from marquee.data.interactions import Interactions
 
 
@@ -49,7 +48,7 @@ class NearbyConfig(RouteConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class Nearby:
+class Nearby(LikenessRoute):
     """Scores by decayed counts of pairs in people's sequences, recency-weighted over the history.
 
     With C(i, j) the decayed count of j after i, plus the backward share of j before i, and a, b its
@@ -62,7 +61,6 @@ class Nearby:
     """
 
     name: ClassVar[str] = "nearby"
-    items: ItemLikeness
 
     @classmethod
     def fit(cls, interactions: Interactions, config: NearbyConfig, *, seed: int) -> Self:
@@ -74,23 +72,6 @@ class Nearby:
         sequences = _Sequences.of(interactions, config, seed=seed)
         rows = list(_nearest_rows(sequences, len(interactions.items), config))
         return cls(ItemLikeness.of_rows(rows, len(interactions.items), config.half_life_events))
-
-    def score(self, histories: Histories) -> NDArray[np.float32]:
-        """Recency-weighted sum of likenesses; `-inf` for items that are near nothing of the history."""
-        return self.items.score(histories)
-
-    def similar(self, item_index: int) -> NDArray[np.float32]:
-        """Likenesses from one item; `-inf` for itself and for what was never chosen near it."""
-        return self.items.similar(item_index)
-
-    def arrays(self) -> Arrays:
-        """The fitted state."""
-        return self.items.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Rebuild from the fitted state."""
-        return cls(ItemLikeness.from_arrays(arrays))
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,30 @@ class ItemLikeness:
         return cls(matrix, None if np.isnan(half_life) else half_life)
 
 
+@dataclass(frozen=True, eq=False)
+class LikenessRoute:
+    """What routes share that are nothing but likenesses of items."""
+
+    items: ItemLikeness
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """As `ItemLikeness.score`."""
+        return self.items.score(histories)
+
+    def similar(self, item_index: int) -> NDArray[np.float32]:
+        """As `ItemLikeness.similar`."""
+        return self.items.similar(item_index)
+
+    def arrays(self) -> Arrays:
+        """The fitted state."""
+        return self.items.arrays()
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Rebuild from the fitted state."""
+        return cls(ItemLikeness.from_arrays(arrays))
+
+
 def item_blocks(n_items: int) -> Iterator[NDArray[np.int64]]:
     """Indexes of all items, in runs whose likenesses to all fit one block."""
     size = max(1, BLOCK_CELLS // max(1, n_items))

@@ -26,24 +26,17 @@ class PopularConfig(RouteConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class Popular:
-    """Ranks by the number of users who chose an item; the floor that every model must beat."""
+class ByCount:
+    """What routes share that show the same list to all, by a count of each item."""
 
-    name: ClassVar[str] = "popular"
     counts: NDArray[np.float32]  # (n_items,)
-
-    @classmethod
-    def fit(cls, interactions: Interactions) -> Self:
-        """Count consumption, one per user and item expected (`marquee.data.splits.consumed`)."""
-        counts = np.bincount(interactions.item_index, minlength=len(interactions.items))
-        return cls(counts.astype(np.float32))
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """The counts, once per query; an item that nobody chose is 0, not unknown."""
         return np.tile(self.counts, (len(histories), 1))
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
-        """The counts, `-inf` for the item itself: without taste, every item is like the popular ones."""
+        """The counts, `-inf` for the item itself: without taste, every item is like those of the list."""
         scores = self.counts.copy()
         scores[item_index] = -np.inf
         return scores
@@ -56,3 +49,16 @@ class Popular:
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
         return cls(np.asarray(arrays["counts"], np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Popular(ByCount):
+    """Ranks by the number of users who chose an item; the floor that every model must beat."""
+
+    name: ClassVar[str] = "popular"
+
+    @classmethod
+    def fit(cls, interactions: Interactions) -> Self:
+        """Count consumption, one per user and item expected (`marquee.data.splits.consumed`)."""
+        counts = np.bincount(interactions.item_index, minlength=len(interactions.items))
+        return cls(counts.astype(np.float32))

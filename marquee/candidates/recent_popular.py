@@ -1,18 +1,15 @@
 """Recent popular: the same list for all, by how many users chose an item lately."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from marquee.candidates.route import Arrays, RouteConfig
-from marquee.data.histories import Histories
+from marquee.candidates.popular import ByCount
+from marquee.candidates.route import RouteConfig
 from marquee.data.interactions import Interactions
-
-DAY_US: Final = 86_400_000_000
+from marquee.features.context import DAY_US
 
 
 class RecentPopularConfig(RouteConfig):
@@ -34,7 +31,7 @@ class RecentPopularConfig(RouteConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class RecentPopular:
+class RecentPopular(ByCount):
     """Ranks by exponentially decayed choices, as of the last event that was learned from.
 
     Source: Cormode, Shkapenyuk, Srivastava, Xu (2009), "Forward Decay", section II (exponential
@@ -42,7 +39,6 @@ class RecentPopular:
     """
 
     name: ClassVar[str] = "recent_popular"
-    counts: NDArray[np.float32]  # (n_items,)
 
     @classmethod
     def fit(cls, interactions: Interactions, config: RecentPopularConfig) -> Self:
@@ -53,22 +49,3 @@ class RecentPopular:
         weight = config.background + (1 - config.background) * fresh
         counts = np.bincount(interactions.item_index, weights=weight, minlength=len(interactions.items))
         return cls(counts.astype(np.float32))
-
-    def score(self, histories: Histories) -> NDArray[np.float32]:
-        """The decayed counts, once per query; an item that nobody chose is 0, not unknown."""
-        return np.tile(self.counts, (len(histories), 1))
-
-    def similar(self, item_index: int) -> NDArray[np.float32]:
-        """The decayed counts, `-inf` for the item itself: without taste, all are like what is in vogue."""
-        scores = self.counts.copy()
-        scores[item_index] = -np.inf
-        return scores
-
-    def arrays(self) -> Arrays:
-        """The fitted state."""
-        return {"counts": self.counts}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Rebuild from the fitted state."""
-        return cls(np.asarray(arrays["counts"], np.float32))

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from marquee.candidates.matrix import history_matrix
+from marquee.candidates.nearest import ItemLikeness
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
@@ -73,20 +73,17 @@ class Sequential:
         counts.data /= np.repeat(leaving, np.diff(counts.indptr)).astype(np.float32)
         return cls(_strongest(counts, config.neighbours), config.half_life_events)
 
+    @property
+    def _items(self) -> ItemLikeness:
+        return ItemLikeness(self.transitions, self.half_life_events)
+
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted sum of transition shares; `-inf` where nothing of the history leads to."""
-        n_items = self.transitions.shape[0]
-        history = history_matrix(histories, n_items, half_life_events=self.half_life_events)
-        scores = np.asarray((history @ self.transitions).toarray(), np.float32)
-        scores[scores <= 0] = -np.inf
-        return scores
+        return self._items.score(histories)
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
         """Transition shares from one item; `-inf` for itself and for what never followed it."""
-        scores = np.asarray(self.transitions[[item_index]].toarray(), np.float32).ravel()
-        scores[scores <= 0] = -np.inf
-        scores[item_index] = -np.inf
-        return scores
+        return self._items.similar(item_index)
 
     def arrays(self) -> Arrays:
         """The fitted state."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,7 @@ from pydantic import Field
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
-
-DAY_US: Final = 86_400_000_000
+from marquee.features.context import DAY_US
 
 
 class TrendingConfig(RouteConfig):
