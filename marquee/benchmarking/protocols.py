@@ -17,8 +17,8 @@ from marquee.data.dataset import Dataset
 from marquee.data.given_split import read_given_split, read_negatives
 from marquee.data.literature_split import RandomSplit, stratified_split
 from marquee.data.splits import consumed
-from marquee.features.memory_reader import MemoryReader
 from marquee.features.movie_states import read_movie_states
+from marquee.features.reader import StateReader
 from marquee.features.state import SideTables
 from marquee.training import Observer, train
 
@@ -60,7 +60,7 @@ class Benchmark:
 
 
 def temporal_benchmark(
-    dataset: Dataset, config: BenchmarkConfig, *, observer: Observer | None = None
+    dataset: Dataset, config: BenchmarkConfig, state: StateReader, *, observer: Observer | None = None
 ) -> Benchmark:
     """The headline protocol: trained on the past, asked about the future, by the recipe of `train`.
 
@@ -69,8 +69,6 @@ def temporal_benchmark(
         RequestError: a model is asked for that there is not.
     """
     events = consumed(dataset.interactions)
-    tables = SideTables(dataset.users, dataset.movies, dataset.publicity)
-    state = MemoryReader.of(dataset.interactions, tables)
     results, n_queries = [], 0
     for seed in config.seeds:
         recipe = config.training.model_copy(update={"seed": seed})

@@ -59,11 +59,13 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """From events to a trained, evaluated and gated bundle; the gate's refusal is exit code 1."""
-    from marquee.cli.train import show_configuration, train_and_show
-
     if show_config:
+        from marquee.cli.configuration import show_configuration
+
         show_configuration(config, seed=seed, as_json=as_json)
         return
+    from marquee.cli.train import train_and_show
+
     train_and_show(dataset, config, source=source, seed=seed, runs=runs, as_json=as_json)
 
 

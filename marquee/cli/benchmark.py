@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -18,14 +17,13 @@ from marquee.benchmarking.protocols import (
     temporal_benchmark,
 )
 from marquee.benchmarking.seed import BenchmarkConfig
+from marquee.cli.configuration import load_config
+from marquee.cli.prepared import prepared_data
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, table
-from marquee.cli.train import load_config
-from marquee.config import Settings, TrainingConfig
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset, storage_name
-from marquee.data.warehouse import Warehouse
+from marquee.config import TrainingConfig
 from marquee.errors import RequestError
-from marquee.run import with_calendar
+from marquee.training import StageClock
 
 COLUMNS = {"NDCG": "ndcg", "P": "precision", "R": "recall", "MAP": "map", "MRR": "mrr", "hit": "hit_rate"}
 
@@ -117,22 +115,11 @@ def benchmark_and_show(request: BenchmarkRequest, config: Path | None, *, output
 
 
 def _of_dataset(request: BenchmarkRequest, config: BenchmarkConfig, observer: RichObserver) -> Benchmark:
-    places, name = Settings.from_environment(), request.dataset or ""
-    of_data = config.training.dataset
-    storage = storage_name(name, source=request.source, config=of_data)
-    warehouse = Warehouse(places.warehouse(storage))
-    prepared = prepare_dataset(
-        name,
-        warehouse=warehouse,
-        cache=places.cache,
-        now=datetime.now(UTC),
-        source=request.source,
-        config=of_data,
-    )
-    dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
+    clock = StageClock(observer)
+    data = prepared_data(request.dataset or "", config.training, source=request.source, clock=clock)
     if request.protocol == "literature":
-        return literature_benchmark(dataset, config, observer=observer)
-    return temporal_benchmark(with_calendar(dataset, config.training), config, observer=observer)
+        return literature_benchmark(data.dataset, config, observer=observer)
+    return temporal_benchmark(data.dataset, config, data.state(clock), observer=observer)
 
 
 def show(found: Benchmark, values: Mapping[str, Any]) -> None:

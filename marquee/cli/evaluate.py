@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from marquee.assessment import measure_bundle
+from marquee.cli.configuration import load_config
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json
-from marquee.cli.train import load_config, metrics_table, verdict
+from marquee.cli.train import metrics_table, verdict
 from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.prepare import load_dataset
 from marquee.data.warehouse import Warehouse

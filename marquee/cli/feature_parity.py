@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from marquee.cli.features.place import DEFAULT, Dataset, Place, ProfileName
+from marquee.cli.features.place import DEFAULT, Dataset, Place, ProfileName, require_feast
 from marquee.cli.options import AsJson, BundlePath, ConfigFile, SourcePath
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _door_to(folder: Path, place: Place, profile: str | None) -> "FeatureDoor":
     """
     from marquee.errors import ConfigError
 
-    place.door("local")  # says so where Feast is not installed
+    require_feast()
     from marquee.adapters.feast import FeatureDoor
 
     environment = {**os.environ, "MARQUEE_STATE": str(folder.absolute())}

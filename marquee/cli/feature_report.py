@@ -1,12 +1,12 @@
 """`marquee features report` and `marquee features catalogue`: the feature store as pages to read."""
 
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from marquee.cli.features.place import DEFAULT, Dataset, require_feast
 from marquee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    dataset: Annotated[str, typer.Option("--dataset", help="A name of `marquee data list`.")] = "ml-100k",
+    dataset: Dataset = DEFAULT,
     to: Annotated[Path, typer.Option("--to", help="The page to write.")] = Path("build/feature_report.html"),
     ablation: Annotated[
         Path | None, typer.Option("--ablation", help="JSON of what the ranking loses without each view.")
@@ -82,10 +82,7 @@ def _declared(repo: Path) -> "Catalogue":
     Raises:
         ConfigError: Feast is not installed, or the folder is no feature repository.
     """
-    from marquee.errors import ConfigError
-
-    if find_spec("feast") is None:
-        raise ConfigError("Feast is not installed.", remedy="Run `make setup`, or install marquee[features].")
+    require_feast()
     from marquee.adapters.feast.catalogue import read_catalogue
 
     return read_catalogue(repo)

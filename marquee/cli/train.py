@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import typer
-import yaml
 from numpy.typing import NDArray
 from rich.console import Group
 from rich.markup import escape
@@ -15,10 +14,11 @@ from rich.table import Table
 
 from marquee import schema
 from marquee.assessment import HEADLINE, TWO_STAGE, Assessment
+from marquee.cli.configuration import load_config
 from marquee.cli.lists import list_table
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json, table
-from marquee.config import Settings, TrainingConfig
+from marquee.config import Settings
 from marquee.data.histories import Queries
 from marquee.features.user_rows import query_after
 from marquee.packing import displayed
@@ -32,25 +32,6 @@ SHOWN_NARROW = ("ndcg@10", "ndcg@1", "precision@12", "mrr@10")
 WIDE = 100
 """Columns from which on all of `SHOWN` fit."""
 EXAMPLE_LENGTH = 8
-
-
-def show_configuration(path: Path | None, *, seed: int | None, as_json: bool) -> None:
-    """Print the complete configuration that a run would use."""
-    values = load_config(path, seed).model_dump(mode="json")
-    if as_json:
-        print_json(values)
-    else:
-        OUT.print(yaml.safe_dump(values, sort_keys=False), end="", markup=False)
-
-
-def load_config(path: Path | None, seed: int | None = None) -> TrainingConfig:
-    """The configuration of a file, or the default one, with another seed where one is given."""
-    config = TrainingConfig.from_file(path) if path else TrainingConfig()
-    return (
-        config
-        if seed is None
-        else TrainingConfig.from_values({**config.model_dump(), "seed": seed}, where="--seed")
-    )
 
 
 def train_and_show(

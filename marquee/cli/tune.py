@@ -1,27 +1,21 @@
 """`marquee tune`: search for the ranker, and leave a configuration that `marquee train` takes."""
 
-import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from marquee.cli.configuration import load_config
+from marquee.cli.prepared import prepared_data
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json, table
-from marquee.cli.train import load_config
 from marquee.config import Settings, TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset, storage_name
-from marquee.data.warehouse import Warehouse
 from marquee.errors import ConfigError
-from marquee.feature_state import FeatureState
-from marquee.features.reader import StateReader
 from marquee.ranking.search import SearchConfig, SearchResult
 from marquee.ranking.search_space import BOOSTER, SearchSpace
 from marquee.ranking.study_pictures import study_page
-from marquee.run import with_calendar
 from marquee.training import StageClock
 from marquee.tuning import tune
 
@@ -58,12 +52,13 @@ class TuneRequest:
 
 def tune_and_show(request: TuneRequest, config: Path | None, *, seed: int | None, as_json: bool) -> None:
     """Search, and say what was found and how to use it."""
-    settings, recipe = Settings.from_environment(), load_config(config, seed)
+    recipe = load_config(config, seed)
     space, budget = SearchSpace.read(request.space), request.budget
     with RichObserver() as observer:
         clock = StageClock(observer)
-        dataset, state, storage = _prepared(request, recipe, settings, clock)
-        folder = request.folder or _folder(settings, storage, dataset, request.space, recipe)
+        data = prepared_data(request.dataset, recipe, source=request.source, clock=clock)
+        state, dataset = data.state(clock), data.dataset
+        folder = request.folder or _folder(data.settings, data.storage, dataset, request.space, recipe)
         found = tune(dataset, recipe, state, space=space, search=budget, study=folder / STUDY, clock=clock)
     tuned = recipe.model_copy(update={"ranker": found.best})
     differences = tuned.model_dump(mode="json", exclude_defaults=True)
@@ -74,31 +69,6 @@ def tune_and_show(request: TuneRequest, config: Path | None, *, seed: int | None
         print_json(_as_values(found, folder))
     else:
         _show(found, folder, request)
-
-
-def _prepared(
-    request: TuneRequest, config: TrainingConfig, settings: Settings, clock: StageClock
-) -> tuple[Dataset, StateReader, str]:
-    """The data set and its state as `marquee train` has them, and the name of its storage."""
-    now = datetime.now(UTC)
-    with clock.stage("fetch and ingest") as report:
-        storage = storage_name(request.dataset, source=request.source, config=config.dataset)
-        warehouse = Warehouse(settings.warehouse(storage))
-        prepared = prepare_dataset(
-            request.dataset,
-            warehouse=warehouse,
-            cache=settings.cache,
-            now=now,
-            source=request.source,
-            config=config.dataset,
-            on_progress=lambda _what, done, total: report(done, total),
-        )
-    with clock.stage("feature state") as report:
-        dataset = load_dataset(request.dataset, warehouse, prepared.snapshot, notes=prepared.notes)
-        dataset = with_calendar(dataset, config)
-        state = FeatureState.of(storage, settings, environment=os.environ)
-        state.build(warehouse, prepared.snapshot, dataset, on_progress=report)
-        return dataset, state.declare(), storage
 
 
 def _folder(settings: Settings, storage: str, dataset: Dataset, space: str, config: TrainingConfig) -> Path:

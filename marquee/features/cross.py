@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.data.histories import Histories, Queries
-from marquee.features.context import Calendar
+from marquee.features.context import DAY_US, Calendar
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
 
@@ -43,7 +43,7 @@ def cross_features(
     """
     movies, states = catalogue.movies, catalogue.states
     pairs = _Pairs(queries, row, item_index, states.moment_of(queries.time_us))
-    request_year = 1970 + queries.time_us / (86_400e6 * DAYS_A_YEAR)
+    request_year = 1970 + queries.time_us / (DAY_US * DAYS_A_YEAR)
     age_gap = pairs.user(schema.USER_AGE) - pairs.movie(states.column(schema.ITEM_AUDIENCE_AGE_MEAN))
     male_gap = pairs.user(schema.USER_IS_MALE) - pairs.movie(states.column(schema.ITEM_AUDIENCE_MALE_SHARE))
     genre, genre_recent = pairs.affinity(movies.genres, pairs.whole, pairs.recent)

@@ -33,8 +33,13 @@ class MovieStates:
     def read(cls, state: StateReader, items: Vocabulary, moments_us: NDArray[np.int64]) -> Self:
         """Ask the state for all movies at each moment."""
         rows = state.movies(pl.concat([items.ids] * len(moments_us)), np.repeat(moments_us, len(items)))
+        return cls.of_rows(rows, moments_us)
+
+    @classmethod
+    def of_rows(cls, rows: pl.DataFrame, moments_us: NDArray[np.int64]) -> Self:
+        """Of rows that were read: all movies at the first moment, then all at the next, and so on."""
         matrix = rows.select(pl.col(schema.MOVIE_STATE).cast(pl.Float32).fill_null(float("nan"))).to_numpy()
-        shape = (len(moments_us), len(items), len(schema.MOVIE_STATE))
+        shape = (len(moments_us), len(rows) // len(moments_us), len(schema.MOVIE_STATE))
         return cls(moments_us, np.ascontiguousarray(matrix, np.float32).reshape(shape))
 
     @classmethod

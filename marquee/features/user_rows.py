@@ -1,7 +1,7 @@
 """From rows of the user views to queries; offline frames and one online row take the same way."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.data.histories import Histories, LabelledMoments, LabelledQueries, Queries
-from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Ragged, Vocabulary
+from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
 from marquee.features.reader import StateReader
 from marquee.features.request import SECOND_US
 from marquee.features.state.activity import user_activity
 from marquee.features.state.events import EVENT_COLUMNS, resolved
 
-COUNTS = (
+COUNTS: Final = (
     schema.USER_EVENTS_ALL,
     schema.USER_EVENTS_1H,
     schema.USER_EVENTS_1D,
@@ -138,4 +138,4 @@ def read_queries(moments: LabelledMoments, events: Interactions, state: StateRea
     """Ask the state for what was known at labelled moments of `events`' users."""
     rows = state.users(events.users.ids.gather(moments.user_index), moments.time_us)
     queries = queries_of(rows, user_index=moments.user_index, time_us=moments.time_us, items=events.items)
-    return LabelledQueries(queries, Ragged(moments.targets.offsets, moments.targets.values))
+    return LabelledQueries(queries, moments.targets)

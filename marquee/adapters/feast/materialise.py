@@ -16,11 +16,12 @@ from marquee import schema
 from marquee.adapters.feast.declarations import view_source
 from marquee.adapters.feast.online import WRITE_ROWS, write_newer
 from marquee.data.storage import write_atomically
+from marquee.features.context import DAY_US
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEK: Final = "_week"
 _SPAN: Final = "_span"
-_WEEK_US: Final = 7 * 86_400_000_000
+_WEEK_US: Final = 7 * DAY_US
 
 SPAN_ROWS: Final = 30_000
 """Rows of the source that are read at a time; a week is never split."""

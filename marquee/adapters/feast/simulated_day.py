@@ -24,6 +24,7 @@ from marquee.adapters.feast.live import LiveUsers, state_events
 from marquee.adapters.feast.online import UserRow
 from marquee.adapters.feast.parity import ParityConfig, ParityReport, replay
 from marquee.errors import FeatureStoreError, NotEnoughDataError
+from marquee.features.context import DAY_US, HOUR_US
 from marquee.features.item_matrix.matrix import microseconds
 from marquee.features.request_log import LoggedRequest, RequestLogger, logging_to
 from marquee.features.state import SideTables, StateFolder, build_state, update_state
@@ -34,8 +35,6 @@ Serve = Callable[[UserRow, datetime], list[str]]
 """From a user's row and the moment to a list of items."""
 SimulationProgress = Callable[[str, int, int], None]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_US: Final = 86_400_000_000
-_HOUR_US: Final = 3_600_000_000
 _STEP: Final = 100
 _USER_VIEWS: Final = tuple(view for view, key in schema.VIEW_KEYS.items() if key == schema.USER_ID)
 
@@ -106,7 +105,7 @@ def split_day(events: pl.DataFrame, config: DayConfig) -> tuple[pl.DataFrame, pl
     needed = -(-config.requests // config.others_requests)
     moments = events[schema.TIMESTAMP].dt.epoch("us").unique().sort(descending=True)
     if len(moments) > needed:
-        midnight = int(moments[needed - 1]) // _DAY_US * _DAY_US
+        midnight = int(moments[needed - 1]) // DAY_US * DAY_US
         is_before = events[schema.TIMESTAMP].dt.epoch("us") < midnight
         if is_before.any():
             return events.filter(is_before), events.filter(~is_before)
@@ -144,7 +143,7 @@ class _Day:
         moments = events.sort(schema.TIMESTAMP).partition_by(schema.TIMESTAMP, maintain_order=True)
         times = [int(moment[schema.TIMESTAMP].dt.epoch("us")[0]) for moment in moments]
         for number, (moment, until) in enumerate(
-            zip(moments, [*times[1:], times[-1] + _HOUR_US], strict=True)
+            zip(moments, [*times[1:], times[-1] + HOUR_US], strict=True)
         ):
             if number % _STEP == 0:
                 on_progress("simulate", number, len(moments))
@@ -165,7 +164,7 @@ class _Day:
 
     def _times_between(self, start: int, end: int) -> Iterator[int]:
         for _ in range(self.config.others_requests):
-            yield start + int(self.rng.integers(0, min(end - start, _HOUR_US)))
+            yield start + int(self.rng.integers(0, min(end - start, HOUR_US)))
 
     def _anybody(self, users: Sequence[str]) -> str:
         if self.rng.random() < self.config.strangers:

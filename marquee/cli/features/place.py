@@ -102,16 +102,19 @@ class Place:
         Raises:
             ConfigError: Feast is not installed, or the profile does not fit.
         """
-        from marquee.errors import ConfigError
+        require_feast()
+        from marquee.feature_state import FeatureState
 
-        if find_spec("feast") is None:
-            raise ConfigError(
-                "Feast is not installed.", remedy="Run `make setup`, or install marquee[features]."
-            )
-        from marquee.adapters.feast import FeatureDoor
+        return FeatureState.of(self.storage, self.settings, environment=os.environ).open(profile)
 
-        return FeatureDoor.of(
-            profile or self.settings.profile,
-            repo=self.settings.feature_repo,
-            environment={**os.environ, "MARQUEE_STATE": str(self.state)},
-        )
+
+def require_feast() -> None:
+    """Check that Feast is there before something imports it.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    from marquee.errors import ConfigError
+
+    if find_spec("feast") is None:
+        raise ConfigError("Feast is not installed.", remedy="Run `make setup`.")

@@ -1,6 +1,6 @@
 """The feature report and the catalogue: what the state holds, how it moved, and what is declared, as pages.
 
-Rendering needs Jinja, which comes with the extra `features`: import this where it is used.
+Rendering imports Jinja: import this where it is used.
 """
 
 from marquee.features.report.ablation import Ablation

@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from marquee import schema
+from marquee.features.context import HOUR_US
 from marquee.features.state.events import choice_moments, consumed_events
 
-HOUR_US: Final = 3_600_000_000
 WINDOWS_US: Final = {
     schema.USER_EVENTS_1H: HOUR_US,
     schema.USER_EVENTS_1D: 24 * HOUR_US,

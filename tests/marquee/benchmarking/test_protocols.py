@@ -131,12 +131,13 @@ def test_literature_draws_a_split_a_seed():
 
 
 def test_temporal_measures_what_train_measures():
-    from tests.factories import trained
+    from tests.factories import state_of, trained
 
     config = _config(ks=(10,), seeds=(7,))
     data = taste_groups()
 
-    found = temporal_benchmark(data, config.model_copy(update={"training": quick_config()})).to_dict()
+    recipe = config.model_copy(update={"training": quick_config()})
+    found = temporal_benchmark(data, recipe, state_of(data)).to_dict()
 
     expected = trained(data).assessment.evaluation.means
     for name in (TWO_STAGE, "ease", "popular"):
