@@ -7,6 +7,9 @@ class TestPopular(RouteConformance):
         return Popular.fit(interactions)
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +290,33 @@ class RankerConformance:
 
         assert set(importance) == {"answer", "noise"}
         assert importance["answer"] > importance["noise"] >= 0
+
+
+_FIT = """
+from marquee.ranking.{module} import {name}Config, {name}Ranker
+from tests.conformance import separable
+
+print({name}Ranker.fit(separable(1_000), {name}Config(n_estimators=5), seed=3).to_text())
+"""
+
+
+def texts_on_threads(module: str, name: str) -> set[bytes]:
+    """A booster's text after the same fit on one thread and on two, each in a process of its own.
+
+    Libraries ask for the number of threads once a process.
+    """
+    root = Path(__file__).parents[1]
+    return {
+        subprocess.run(
+            [sys.executable, "-c", _FIT.format(module=module, name=name)],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(root)},
+            capture_output=True,
+            check=True,
+            cwd=root,
+            timeout=120,
+        ).stdout
+        for threads in "12"
+    }
 
 
 class BoostedConformance(RankerConformance):

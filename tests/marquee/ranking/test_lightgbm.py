@@ -1,17 +1,11 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lightgbm.basic import LightGBMError
 
 from marquee.errors import BundleError
 from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
-from tests.conformance import BoostedConformance, separable
+from tests.conformance import BoostedConformance, separable, texts_on_threads
 
-ROOT = Path(__file__).parents[3]
 CONFIG = LightGbmConfig(n_estimators=15, min_data_in_leaf=5)
 
 
@@ -23,27 +17,8 @@ class TestLightGbm(BoostedConformance):
         return LightGbmRanker.fit(training, CONFIG, seed=seed, **more)
 
 
-FIT = """
-from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
-from tests.conformance import separable
-
-print(LightGbmRanker.fit(separable(1_000), LightGbmConfig(n_estimators=5), seed=3).to_text())
-"""
-
-
 def test_fit_other_number_of_threads_gives_the_same_text():
-    # LightGBM asks for the number of threads once a process.
-    texts = {
-        subprocess.run(
-            [sys.executable, "-c", FIT],
-            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-            cwd=ROOT,
-            timeout=120,
-        ).stdout
-        for threads in "12"
-    }
+    texts = texts_on_threads("lightgbm", "LightGbm")
 
     assert len(texts) == 1
     assert b"Tree=4" in texts.pop()

@@ -1,17 +1,12 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from marquee.errors import BundleError
 from marquee.ranking.xgboost import XgBoostConfig, XgBoostRanker
-from tests.conformance import BoostedConformance, separable
+from tests.conformance import BoostedConformance, separable, texts_on_threads
 
-ROOT = Path(__file__).parents[3]
 CONFIG = XgBoostConfig(n_estimators=15)
 
 
@@ -23,26 +18,8 @@ class TestXgBoost(BoostedConformance):
         return XgBoostRanker.fit(training, CONFIG, seed=seed, **more)
 
 
-FIT = """
-from marquee.ranking.xgboost import XgBoostConfig, XgBoostRanker
-from tests.conformance import separable
-
-print(XgBoostRanker.fit(separable(1_000), XgBoostConfig(n_estimators=5), seed=3).to_text())
-"""
-
-
 def test_fit_other_number_of_threads_gives_the_same_text():
-    texts = {
-        subprocess.run(
-            [sys.executable, "-c", FIT],
-            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-            cwd=ROOT,
-            timeout=120,
-        ).stdout
-        for threads in "12"
-    }
+    texts = texts_on_threads("xgboost", "XgBoost")
 
     assert len(texts) == 1
     assert len(json.loads(texts.pop())["learner"]["gradient_booster"]["model"]["trees"]) == 5
