@@ -73,7 +73,6 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
     parts.arrays.update(
         {
             "features/movies/year": catalogue.movies.year,
-            "features/movies/min_age": catalogue.movies.min_age,
             "features/states/matrix": catalogue.states.matrix,
             "features/states/moments_us": catalogue.states.moments_us,
             "features/calendar/first_day": np.array(catalogue.calendar.first_day, np.int64),
@@ -111,7 +110,6 @@ def _catalogue(parts: Parts) -> Catalogue:
     return Catalogue(
         movies=MovieProfiles(
             year=_float32(movies["year"]),
-            min_age=_float32(movies["min_age"]),
             genres=_sparse("genres", movies),
             people=_sparse("people", movies),
         ),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marquee import schema
-from marquee.candidates.route import Route
+from marquee.candidates.route import Route, StateRoute
 from marquee.candidates.union import Candidates, UnionConfig, query_blocks, retrieve, top_items
 from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
@@ -91,16 +91,26 @@ class Recommender:
 
     def blocked(self, queries: Queries, restrictions: Restrictions) -> NDArray[np.bool_]:
         """`(n_queries, n_items)`: seen, excluded, or above the maturity limit."""
+        states = self.catalogue.states
+        moment = 0 if restrictions.maturity_limits is None else states.moment_of(queries.time_us)
         return blocked_items(
             queries.histories,
-            min_age=self.catalogue.movies.min_age,
+            min_age=states.column(schema.MOVIE_MIN_AGE)[moment],
             maturity_limits=restrictions.maturity_limits,
             excluded=restrictions.excluded,
         )
 
     def candidates(self, queries: Queries, restrictions: Restrictions = Restrictions()) -> Candidates:
         """First stage of one block of queries."""
-        return retrieve(self.routes, queries.histories, self.blocked(queries, restrictions), self.union)
+        scores = (self.route_scores(route, queries) for route in self.routes.values())
+        return retrieve(scores, self.blocked(queries, restrictions), self.union)
+
+    def route_scores(self, route: Route, queries: Queries) -> NDArray[np.float32]:
+        """One route's scores of all items, `(n_queries, n_items)`, fresh if it reads the movies' state."""
+        if not isinstance(route, StateRoute) or schema.MOVIE_STATISTICS_VIEW in self.views_off:
+            return route.score(queries.histories)
+        states = self.catalogue.states
+        return route.levels(states)[states.moment_of(queries.time_us)]
 
     def propose(
         self, queries: Queries, restrictions: Restrictions = Restrictions()
@@ -175,7 +185,7 @@ class Recommender:
         lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
         for rows in self.blocks(queries):
             block = queries.take(np.arange(rows.start, rows.stop))
-            scores = route.score(block.histories)
+            scores = self.route_scores(route, block)
             scores[self.blocked(block, Restrictions())] = -np.inf
             lists[rows] = top_items(scores, n)
         return lists

@@ -120,7 +120,7 @@ def _route_lists(recommender: Recommender, route: Route, question: Question, n: 
     lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
     for rows in recommender.blocks(queries):
         block = queries.take(np.arange(rows.start, rows.stop))
-        scores = route.score(block.histories)
+        scores = recommender.route_scores(route, block)
         blocked = recommender.blocked(block, question.restrictions(len(recommender.items), rows))
         scores[blocked] = -np.inf
         lists[rows] = top_items(scores, n)

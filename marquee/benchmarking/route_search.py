@@ -81,11 +81,14 @@ def search_routes(
         order: whether memory of the latest events is searched, too.
         k: the cut.
     """
+    # What is known of the movies is the same whatever the knobs.
+    asker = _alone(stage, "popular").fit(holdout.known, known_share=holdout.known_share)
     with threadpool_limits(1, "blas"):
         for name in stage.routes.enabled:
             for knob, values in _grid(stage.routes.knobs_of(name), name, holdout=holdout, order=order):
                 tried = [_changed(stage, name, {knob: value}) for value in values]
-                scores = [_ndcg(each, name, holdout=holdout, asked=asked, k=k) for each in tried]
+                routes = (_alone(each, name).fit_routes(holdout.known)[name] for each in tried)
+                scores = [ndcg_of(asker.route_lists(route, asked.queries, k), asked, k) for route in routes]
                 stage = tried[int(np.argmax(scores))]
     return stage
 
@@ -108,10 +111,8 @@ def _grid(knobs: RouteConfig, name: str, *, holdout: Holdout, order: Order) -> G
     return grid
 
 
-def _ndcg(stage: SplitStage, name: str, *, holdout: Holdout, asked: LabelledQueries, k: int) -> float:
-    alone = stage.with_routes(stage.routes.model_copy(update={"enabled": (name,)}))
-    recommender = alone.fit(holdout.known, known_share=holdout.known_share)
-    return ndcg_of(recommender.route_lists(recommender.routes[name], asked.queries, k), asked, k)
+def _alone(stage: SplitStage, name: str) -> SplitStage:
+    return stage.with_routes(stage.routes.model_copy(update={"enabled": (name,)}))
 
 
 def _changed(stage: SplitStage, name: str, changes: Mapping[str, Any]) -> SplitStage:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from marquee.candidates.movie_facts import MovieFacts
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.features.movie_states import MovieStates
 
 Arrays = dict[str, NDArray[np.generic]]
 """A route's fitted state by name, as the bundle stores it."""
@@ -46,6 +47,18 @@ class Route(Protocol):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild a route from its fitted state."""
+        ...
+
+
+@runtime_checkable
+class StateRoute(Route, Protocol):
+    """A route of the movies' state instead of a history: as fresh as the item matrix, however old its fit."""
+
+    def levels(self, states: MovieStates) -> NDArray[np.float32]:
+        """Score all items at each moment, `(n_moments, n_items) float32`, as `score` does.
+
+        At a moment at which nothing is known of any movie it is what was fitted.
+        """
         ...
 
 

@@ -2,27 +2,45 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from marquee import schema
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.features.context import DAY_US
+from marquee.features.movie_states import MovieStates
+
+_COUNTS: Final = {
+    1: schema.ITEM_EVENTS_1D,
+    7: schema.ITEM_EVENTS_7D,
+    30: schema.ITEM_EVENTS_30D,
+    90: schema.ITEM_EVENTS_90D,
+}
+"""The state that counts a movie's events of so many days."""
 
 
 class TrendingConfig(RouteConfig):
     """Knobs of the surge."""
 
-    recent_days: float = Field(default=14.0, gt=0)
-    """The window whose events are compared, ending with the last event."""
-    usual_days: float = Field(default=30.0, gt=0)
-    """The window before it, which says what is usual."""
+    recent_days: Literal[1, 7, 30] = 7
+    """The window whose events are compared: one of those that the movies' state counts."""
+    usual_days: Literal[7, 30, 90] = 30
+    """The window that ends with it and, but for it, says what is usual."""
     prior_events: float = Field(default=5.0, gt=0)
     """Events that every item is taken to have beside those seen, on either side of the comparison."""
+
+    @model_validator(mode="after")
+    def _is_usual_longer(self) -> Self:
+        if self.recent_days >= self.usual_days:
+            raise ValueError(
+                f"recent_days {self.recent_days} must be fewer than usual_days {self.usual_days}"
+            )
+        return self
 
     @classmethod
     def route_type(cls) -> type["Trending"]:
@@ -48,7 +66,8 @@ class Trending:
     """
 
     name: ClassVar[str] = "trending"
-    surge: NDArray[np.float32]  # (n_items,) z-scores, -inf where nobody ever chose the item
+    surge: NDArray[np.float32]  # (n_items,) z-scores of the fit, -inf where nobody ever chose the item
+    config: TrendingConfig
 
     @classmethod
     def fit(cls, interactions: Interactions, config: TrendingConfig) -> Self:
@@ -56,7 +75,7 @@ class Trending:
         times, n_items = interactions.timestamp_us, len(interactions.items)
         last_us = int(times[-1]) if len(times) else 0
         recent_from = last_us - config.recent_days * DAY_US
-        usual_from = recent_from - config.usual_days * DAY_US
+        usual_from = last_us - config.usual_days * DAY_US
         is_recent = times > recent_from
         is_usual = ~is_recent & (times > usual_from)
         known = np.bincount(interactions.item_index, minlength=n_items) > 0
@@ -66,10 +85,25 @@ class Trending:
         surge = surge_scores(recent[known], usual[known], prior_events=config.prior_events)
         scores = np.full(n_items, -np.inf, np.float32)
         scores[known] = surge
-        return cls(scores)
+        return cls(scores, config)
+
+    def levels(self, states: MovieStates) -> NDArray[np.float32]:
+        """The surge as of each moment, from the windows of the movies' state."""
+        recent, usual = (
+            states.column(_COUNTS[days]) for days in (self.config.recent_days, self.config.usual_days)
+        )
+        known = np.isfinite(recent) & np.isfinite(usual)
+        levels = np.full(recent.shape, -np.inf, np.float32)
+        for moment, items in enumerate(known):
+            if not items.any():
+                levels[moment] = self.surge
+                continue
+            late, all_ = recent[moment, items], usual[moment, items]
+            levels[moment, items] = surge_scores(late, all_ - late, prior_events=self.config.prior_events)
+        return levels
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
-        """The z-scores, once per query."""
+        """The fit's z-scores, once per query."""
         return np.tile(self.surge, (len(histories), 1))
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
@@ -80,16 +114,21 @@ class Trending:
 
     def arrays(self) -> Arrays:
         """The fitted state."""
-        return {"surge": self.surge}
+        knobs = [self.config.recent_days, self.config.usual_days, self.config.prior_events]
+        return {"surge": self.surge, "knobs": np.array(knobs, np.float64)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
-        return cls(np.asarray(arrays["surge"], np.float32))
+        recent_days, usual_days, prior_events = np.asarray(arrays["knobs"], np.float64).tolist()
+        config = TrendingConfig.model_validate(
+            {"recent_days": int(recent_days), "usual_days": int(usual_days), "prior_events": prior_events}
+        )
+        return cls(np.asarray(arrays["surge"], np.float32), config)
 
 
 def surge_scores(
-    recent: NDArray[np.integer], usual: NDArray[np.integer], *, prior_events: float
+    recent: NDArray[np.number], usual: NDArray[np.number], *, prior_events: float
 ) -> NDArray[np.float32]:
     """Z-scores `(n_items,)` of the recent counts against those expected from the usual ones."""
     share = (usual + prior_events) / max(usual.sum() + prior_events * len(usual), 1)

@@ -3,7 +3,7 @@
 Works in blocks of queries, so that memory is block × items and never users × items.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from marquee.candidates.route import Route
-from marquee.data.histories import Histories
 from marquee.data.interactions import UNKNOWN_INDEX
 
 BLOCK_CELLS: Final = 2**22
@@ -50,13 +48,13 @@ def query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
 
 
 def retrieve(
-    routes: Mapping[str, Route], histories: Histories, blocked: NDArray[np.bool_], config: UnionConfig
+    route_scores: Iterable[NDArray[np.float32]], blocked: NDArray[np.bool_], config: UnionConfig
 ) -> Candidates:
     """Take the best `depth` items of each route and describe all of them by every route.
 
     Args:
-        routes: fitted routes, in the order of their features.
-        histories: one block of queries.
+        route_scores: `(n_queries, n_items)` of one block of queries for each route, in the order of
+            their features; they are overwritten.
         blocked: `(n_queries, n_items)` items that may not be proposed.
         config: how many.
 
@@ -69,8 +67,7 @@ def retrieve(
     scores: list[NDArray[np.float32]] = []
     ranks: list[NDArray[np.float32]] = []
     union = np.zeros(blocked.shape, bool)
-    for route in routes.values():
-        score = route.score(histories)
+    for score in route_scores:
         score[blocked] = -np.inf
         rank = np.full(blocked.shape, config.depth + 1, np.float32)
         best = top_items(score, config.depth)

@@ -22,7 +22,6 @@ class MovieProfiles:
     """
 
     year: NDArray[np.float32]  # (n_items,) of release, NaN where unknown
-    min_age: NDArray[np.float32]  # (n_items,) suitable from this age in years, NaN where unknown
     genres: sp.csr_array  # (n_items, n_genres) float32
     people: sp.csr_array  # (n_items, n_people) float32: directors and cast
 
@@ -43,7 +42,6 @@ class MovieProfiles:
         ).to_series()
         return cls(
             year=rows[schema.MOVIE_YEAR].fill_null(float("nan")).to_numpy().copy(),
-            min_age=rows[schema.MOVIE_MIN_AGE].fill_null(float("nan")).to_numpy().copy(),
             genres=_normalised_indicator(rows[schema.MOVIE_GENRES]),
             people=_normalised_indicator(people),
         )

@@ -27,14 +27,15 @@ def blocked_items(
 
     Args:
         histories: one block of queries.
-        min_age: `(n_items,)` suitable from this age in years, NaN where unknown.
+        min_age: `(n_items,)` or, where it is known anew for each query, `(n_queries, n_items)`:
+            suitable from this age in years, NaN where unknown.
         maturity_limits: `(n_queries,)` in years, NaN for an unlimited query; None limits nobody.
         excluded: item indexes per query that the caller does not want.
 
     Returns:
         `(n_queries, n_items) bool`, True where blocked.
     """
-    blocked = np.zeros((len(histories), len(min_age)), bool)
+    blocked = np.zeros((len(histories), min_age.shape[-1]), bool)
     blocked[histories.row, histories.item_index] = True
     if excluded is not None:
         for query, items in enumerate(excluded):
@@ -42,6 +43,6 @@ def blocked_items(
             blocked[query, known[known >= 0]] = True  # UNKNOWN_INDEX would block the last item
     if maturity_limits is not None:
         limits = maturity_limits[:, np.newaxis]
-        suitable = min_age[np.newaxis, :] <= limits  # False where either is NaN
+        suitable = min_age <= limits  # False where either is NaN
         blocked |= ~suitable & ~np.isnan(limits)
     return blocked

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marquee import schema
+from marquee.candidates.trending import Trending, TrendingConfig
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions
 from marquee.recommend import Restrictions
 from tests.factories import DAY_S, World, queries, trained, with_events
@@ -26,6 +28,10 @@ def asked(*item_rows, users=None):
 item_sets = st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=12)
 one_query = st.tuples(item_sets, st.integers(-1, N_USERS - 1))
 few_examples = settings(max_examples=25)
+
+
+def min_ages(recommender):
+    return recommender.catalogue.states.column(schema.MOVIE_MIN_AGE)[0]
 
 
 def shown(lists):
@@ -65,13 +71,13 @@ def test_list_never_exceeds_the_maturity_limit_nor_shows_the_excluded(recommende
         recommender.recommend(asked(request_[0], users=[request_[1]]), 90, restrictions=restrictions)
     )
 
-    ages = recommender.catalogue.movies.min_age[found[0]]
+    ages = min_ages(recommender)[found[0]]
     assert (ages <= limit).all()  # False for an unrated movie: it fails closed
     assert not set(found[0]) & set(excluded)
 
 
 def test_list_under_a_limit_is_filled_with_what_is_left(recommender):
-    suitable = int((recommender.catalogue.movies.min_age <= 12).sum())
+    suitable = int((min_ages(recommender) <= 12).sum())
 
     found = shown(
         recommender.recommend(asked([]), suitable, restrictions=Restrictions(np.array([12], np.float32)))
@@ -81,10 +87,35 @@ def test_list_under_a_limit_is_filled_with_what_is_left(recommender):
     assert len(found[0]) == min(suitable, recommender.union.depth)
 
 
+def test_list_under_a_limit_follows_the_item_matrix_and_not_the_training(recommender):
+    states = recommender.catalogue.states
+    matrix = states.matrix.copy()
+    suitable = np.flatnonzero(min_ages(recommender) <= 12)
+    matrix[0, suitable[0], schema.MOVIE_STATE.index(schema.MOVIE_MIN_AGE)] = 18
+    limit = Restrictions(np.array([12], np.float32))
+
+    before = shown(recommender.recommend(asked([]), N_ITEMS, restrictions=limit))[0]
+    corrected = recommender.with_states(replace(states, matrix=matrix))
+    after = shown(corrected.recommend(asked([]), N_ITEMS, restrictions=limit))[0]
+
+    assert set(before) - set(after) == {suitable[0]}
+
+
+def test_list_of_a_route_of_the_state_follows_the_item_matrix(recommender):
+    trending = Trending(np.zeros(N_ITEMS, np.float32), TrendingConfig())
+    states = recommender.catalogue.states
+    matrix = states.matrix.copy()
+    for name, events in ((schema.ITEM_EVENTS_7D, 50), (schema.ITEM_EVENTS_30D, 60)):
+        matrix[0, 7, schema.MOVIE_STATE.index(name)] = events
+    fresh = recommender.with_states(replace(states, matrix=matrix))
+
+    assert fresh.route_lists(trending, asked([], []), 1).tolist() == [[7], [7]]
+
+
 def test_list_without_limit_shows_unrated_movies_too(recommender):
     found = shown(recommender.recommend(asked([]), N_ITEMS))
 
-    assert np.isnan(recommender.catalogue.movies.min_age[found[0]]).any()
+    assert np.isnan(min_ages(recommender)[found[0]]).any()
 
 
 def test_list_belongs_to_the_query_and_not_to_its_neighbours(recommender):

@@ -3,10 +3,14 @@ import polars as pl
 import pytest
 
 from marquee import schema
+from marquee.benchmarking.holdouts import timeless
 from marquee.benchmarking.stage import SplitStage
 from marquee.candidates.routes import RoutesConfig
 from marquee.candidates.union import UnionConfig
+from marquee.features.context import DAY_US
+from marquee.features.memory_reader import MemoryReader
 from marquee.features.state import SideTables
+from marquee.features.state.statistics import PRIOR_EVENTS
 from tests.factories import events
 
 KNOWN = events(("u", "a", 0, 4.0), ("u", "b", 0, 2.0), ("v", "a", 0, 5.0), items=["c"])
@@ -39,9 +43,29 @@ def test_counts_are_scaled_to_the_whole_training_part():
 def test_item_state_counts_known_events_and_nothing_of_time():
     states = _stage().fit(KNOWN, known_share=0.5).catalogue.states
 
-    assert states.column(schema.ITEM_EVENTS_ALL).tolist() == [[4, 2, 0]]
-    assert states.column(schema.ITEM_RATING_MEAN)[0, :2].tolist() == [4.5, 2]
-    assert np.isnan(states.column(schema.ITEM_EVENTS_7D)).all()
+    assert states.column(schema.ITEM_EVENTS_ALL)[0].tolist() == pytest.approx([4, 2, np.nan], nan_ok=True)
+    mean = (4 + 2 + 5) / 3
+    shrunken = [
+        (4 + 5 + PRIOR_EVENTS * mean) / (2 + PRIOR_EVENTS),
+        (2 + PRIOR_EVENTS * mean) / (1 + PRIOR_EVENTS),
+    ]
+    assert states.column(schema.ITEM_RATING_MEAN)[0, :2].tolist() == pytest.approx(shrunken)
+    for name in (schema.ITEM_EVENTS_7D, schema.ITEM_AGE_DAYS, schema.ITEM_TREND_7D):
+        assert np.isnan(states.column(name)).all()
+
+
+def test_state_is_that_of_the_feature_store_had_all_happened_at_once():
+    stage, users = _stage(), np.array([0, 1], np.int32)
+    reader = MemoryReader.of(timeless(KNOWN))
+    rows = reader.users(KNOWN.users.ids, np.full(2, DAY_US))
+    movies = reader.movies(KNOWN.items.ids, np.full(3, DAY_US))
+
+    asked, states = stage.ask(KNOWN, HIDDEN, users=users), stage.fit(KNOWN).catalogue.states
+
+    for name in (schema.USER_EVENTS_ALL, schema.USER_RATINGS_ALL, schema.USER_RATING_MEAN):
+        assert _state(asked.queries, name) == rows[name].to_list()
+    for name in (schema.ITEM_EVENTS_ALL, schema.ITEM_RATINGS_ALL, schema.ITEM_RATING_MEAN):
+        assert states.column(name)[0, :2].tolist() == movies[name][:2].to_list()
 
 
 def test_without_tables_nothing_is_known_of_movies():

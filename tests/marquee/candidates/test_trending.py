@@ -1,8 +1,16 @@
 import numpy as np
+import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from marquee import schema
 from marquee.candidates.trending import Trending, TrendingConfig, surge_scores
+from marquee.data.interactions import Interactions
+from marquee.features.memory_reader import MemoryReader
+from marquee.features.movie_states import MovieStates
+from marquee.features.state.events import events_of
 from tests.conformance import RouteConformance
 from tests.factories import DAY_S, events
 
@@ -16,6 +24,12 @@ class TestTrending(RouteConformance):
 
 def views(item, n, day):
     return [(f"u{item}{day}{number}", item, day * DAY_S) for number in range(n)]
+
+
+def event_board(one, other):
+    """The events of both, which have the same items."""
+    tables = [events_of(board) for board in (one, other)]
+    return Interactions.from_table(pl.concat(tables))
 
 
 def fit(*rows, **knobs):
@@ -69,6 +83,41 @@ def test_surge_scores_rise_with_recent_events(counts, prior):
 
     assert other[0] >= one[0] - 1e-5
     assert (other[1:] <= one[1:] + 1e-5).all()  # their share of a busier week was higher
+
+
+def test_levels_are_the_fit_of_that_midnight_from_the_state_of_the_movies():
+    until_midnight = [("z", "steady", 40 * DAY_S - 1)]
+    board = events(
+        *views("steady", 30, 20),
+        *views("steady", 9, 35),
+        *views("riser", 2, 20),
+        *views("riser", 8, 35),
+        *until_midnight,
+        items=["silent"],
+    )
+    later = events(*views("silent", 99, 41), items=["riser", "steady"])
+    midnights = np.array([40, 42]) * DAY_S * 1_000_000
+    both = event_board(board, later)
+    states = MovieStates.read(MemoryReader.of(both), both.items, midnights)
+    route = Trending.fit(board, TrendingConfig())
+
+    levels = route.levels(states)
+
+    np.testing.assert_allclose(levels[0], route.surge, rtol=1e-6)
+    assert levels[1].argmax() == both.items.index_of("silent")  # the fit never saw it rise
+
+
+def test_levels_of_a_moment_without_state_are_those_of_the_fit():
+    board = events(*views("a", 5, 1), *views("b", 2, 9))
+    route = Trending.fit(board, TrendingConfig())
+    unknown = MovieStates(np.zeros(1, np.int64), np.full((1, 2, len(schema.MOVIE_STATE)), np.nan, np.float32))
+
+    np.testing.assert_array_equal(route.levels(unknown), [route.surge])
+
+
+def test_config_usual_window_must_be_the_longer():
+    with pytest.raises(ValidationError, match="recent_days 30 must be fewer than usual_days 30"):
+        TrendingConfig(recent_days=30, usual_days=30)
 
 
 def test_fit_no_event_knows_nothing():

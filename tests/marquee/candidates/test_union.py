@@ -1,6 +1,3 @@
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,27 +5,14 @@ from hypothesis.extra import numpy as hnp
 
 from marquee.candidates.union import BLOCK_CELLS, UnionConfig, query_blocks, retrieve, top_items
 from marquee.data.interactions import UNKNOWN_INDEX
-from tests.factories import histories
 
 INF = np.inf
-
-
-@dataclass
-class Table:
-    """A route that scores by a given table."""
-
-    scores: list[list[float]]
-    name: ClassVar[str] = "table"
-
-    def score(self, asked):
-        return np.array(self.scores, np.float32)
 
 
 def retrieve_by(*tables, depth=2, blocked=None):
     shape = np.shape(tables[0])
     mask = np.zeros(shape, bool) if blocked is None else np.array(blocked)
-    routes = {f"r{number}": Table(table) for number, table in enumerate(tables)}
-    return retrieve(routes, histories(*([()] * shape[0])), mask, UnionConfig(depth=depth))
+    return retrieve((np.array(table, np.float32) for table in tables), mask, UnionConfig(depth=depth))
 
 
 def test_retrieve_is_the_union_of_each_route_described_by_all():

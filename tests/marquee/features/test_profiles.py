@@ -54,12 +54,11 @@ def test_movies_two_by_one_cast_are_partly_alike():
 
 
 def test_movies_numbers_are_aligned():
-    table = movie_table({schema.ITEM_ID: ["c", "a"], schema.YEAR: [1995, 1941], schema.MIN_AGE: [None, 12]})
+    table = movie_table({schema.ITEM_ID: ["c", "a"], schema.YEAR: [1995, 1941]})
 
     movies = profiles(table)
 
     np.testing.assert_array_equal(movies.year, np.array([1941, NAN, 1995], np.float32))
-    np.testing.assert_array_equal(movies.min_age, np.array([12, NAN, NAN], np.float32))
 
 
 def test_movies_without_a_table_or_a_column_are_unknown():
@@ -67,7 +66,6 @@ def test_movies_without_a_table_or_a_column_are_unknown():
         movies = profiles(table)
 
         assert np.isnan(movies.year).all()
-        assert np.isnan(movies.min_age).all()
         assert movies.genres.shape == movies.people.shape == (3, 0)
 
 
