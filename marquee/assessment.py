@@ -1,7 +1,7 @@
 """What a run's model is worth: every route and the two-stage on the same queries, and the verdict."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,17 +11,29 @@ from threadpoolctl import threadpool_limits
 
 from marquee import schema
 from marquee.candidates.ease import Ease
+from marquee.candidates.popular import Popular
 from marquee.candidates.route import Route
 from marquee.config import HEADLINE_K, TrainingConfig
+from marquee.data.cold_moments import cold_moments
 from marquee.data.dataset import Dataset
 from marquee.data.histories import LabelledQueries, Queries
 from marquee.data.interactions import Interactions, Ragged
 from marquee.data.splits import TemporalSplit, consumed, temporal_split
+from marquee.diagnosis import (
+    Questions,
+    compare_on_cold_users,
+    compare_on_new_items,
+    examine_ranker,
+    popularity_shares,
+    recall_by_depth,
+)
 from marquee.errors import BundleError
-from marquee.evaluation import slices
-from marquee.evaluation.evaluate import Evaluation, evaluate_lists, recall_ceiling
+from marquee.evaluation import ranking_metrics, slices
+from marquee.evaluation.evaluate import Evaluation, evaluate_lists
 from marquee.evaluation.gate import GateDecision, choose_best_route, decide
 from marquee.evaluation.list_metrics import Catalogue as ListCatalogue
+from marquee.evaluation.relevance import ItemLists
+from marquee.evaluation.slice_models import ModelSlice, slice_models
 from marquee.evaluation.slices import SliceRow, Slicing, slice_table
 from marquee.features.movie_states import read_movie_states
 from marquee.features.reader import StateReader
@@ -43,6 +55,9 @@ class Assessment:
     slices: list[SliceRow]
     recall_ceiling: dict[str, float]  # of the union's candidates
     gate: GateDecision
+    diagnosis: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values: who is served how well beside the baselines, how far the first stage reaches, what
+    the ranker reads, how popular the lists are."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON: `models`, `intervals`, `comparisons`, `slices`, `gate` and more.
@@ -58,6 +73,7 @@ class Assessment:
             "slices": [row.to_dict() for row in self.slices],
             "recall_ceiling": self.recall_ceiling,
             "gate": self.gate.to_dict(),
+            "diagnosis": dict(self.diagnosis),
         }
 
 
@@ -68,6 +84,7 @@ def assess(
     config: TrainingConfig,
     *,
     champion: Recommender | None = None,
+    cold: Questions | None = None,
     on_progress: Callable[[float, float], None] = lambda _done, _total: None,
 ) -> Assessment:
     """Measure the challenger beside its routes, its unranked union and the champion, and judge it.
@@ -80,6 +97,7 @@ def assess(
         test: what it is asked.
         config: what is measured and how it is judged.
         champion: likewise.
+        cold: what newcomers ask, of the challenger with the movies' state at their moments.
         on_progress: hears how many of how many models are done.
     """
     n = max(config.evaluation.ks)
@@ -97,17 +115,71 @@ def assess(
     )
     slicings = make_slicings(challenger, split, test)
     per_query = evaluation.per_query
+    best = choose_best_route([per_query[name] for name in routes], config.gate)
     decision = decide(
         per_query[TWO_STAGE],
         per_query.get(CHAMPION),
-        best_route=choose_best_route([per_query[name] for name in routes], config.gate),
+        best_route=best,
         slicings=slicings,
         config=config.gate,
         seed=config.seed,
     )
     headline = {HEADLINE: per_query[TWO_STAGE].values[HEADLINE]}
     rows = slice_table(headline, slicings, seed=config.seed, config=config.evaluation.bootstrap)
-    return Assessment(evaluation, rows, candidate_recall(challenger, test), decision)
+    with threadpool_limits(1, "blas"):
+        diagnosis = _diagnose(
+            Questions(challenger, test),
+            split,
+            lists,
+            evaluation,
+            slicings,
+            config,
+            best_route=best.model if best else None,
+            cold=cold,
+        )
+    ceiling = candidate_recall(challenger, diagnosis["recall"])
+    return Assessment(evaluation, rows, ceiling, decision, diagnosis)
+
+
+def _diagnose(
+    asked: Questions,
+    split: TemporalSplit,
+    lists: Mapping[str, ItemLists],
+    evaluation: Evaluation,
+    slicings: Sequence[Slicing],
+    config: TrainingConfig,
+    *,
+    best_route: str | None,
+    cold: Questions | None,
+) -> dict[str, Any]:
+    """What the report shows beside the metrics, as plain values."""
+    per_query, targets = evaluation.per_query, asked.labelled.targets
+    shown = [name for name in (TWO_STAGE, CHAMPION, best_route, Popular.name) if name in per_query]
+    values = {name: per_query[name].values[HEADLINE] for name in shown if name is not None}
+    rows: list[ModelSlice] = []
+    for slicing in slicings:
+        rows += slice_models(
+            values,
+            slicing,
+            metric=HEADLINE,
+            subject=TWO_STAGE,
+            seed=config.seed,
+            config=config.evaluation.bootstrap,
+        )
+    is_new = ~_seen_before(asked.recommender, split)
+    of_shown = {name: lists[name] for name in values}
+    rows += compare_on_new_items(of_shown, targets, is_new, subject=TWO_STAGE, config=config)
+    if cold is not None:
+        rows += compare_on_cold_users(cold, subject=TWO_STAGE, best_route=best_route, config=config)
+    counts = np.bincount(split.train.item_index, minlength=len(asked.recommender.items))
+    ranker = examine_ranker(asked, config)
+    return {
+        "best_route": best_route,
+        "slices": [row.to_dict() for row in rows],
+        "recall": recall_by_depth(asked, union=UNION),
+        "popularity": popularity_shares(lists, targets, counts),
+        **({"ranker": ranker.to_dict()} if ranker else {}),
+    }
 
 
 def baseline_routes(recommender: Recommender) -> dict[str, Route]:
@@ -159,30 +231,25 @@ def make_slicings(recommender: Recommender, split: TemporalSplit, test: Labelled
         for name in (schema.USER_AGE, schema.USER_IS_MALE)
     )
     genders = [None if np.isnan(value) else ("male" if value else "female") for value in is_male]
-    seen_before = np.bincount(split.train.item_index, minlength=len(recommender.items)) > 0
     return [
         slices.by_history_length(queries.histories.lengths),
         slices.by_age_band(age),
         slices.by_gender(genders),
-        slices.by_new_item_share(test.targets, ~seen_before),
+        slices.by_new_item_share(test.targets, ~_seen_before(recommender, split)),
     ]
 
 
-def candidate_recall(recommender: Recommender, test: LabelledQueries) -> dict[str, float]:
-    """Recall of each route's first items and of their union: no ranker can do better."""
-    union = [
-        recommender.candidates(test.queries.take(np.arange(rows.start, rows.stop)))
-        for rows in recommender.blocks(test.queries)
-    ]
-    rows = [Ragged(part.offsets, part.item_index) for part in union]
-    found = Ragged.of([part[query] for part in rows for query in range(len(part))])
-    ceiling = {UNION: recall_ceiling(found, test.targets)["recall@all"]}
-    for name, route in recommender.routes.items():
-        lists = recommender.route_lists(route, test.queries, recommender.union.depth)
-        ceiling[name] = recall_ceiling(Ragged.of([row[row >= 0] for row in lists]), test.targets)[
-            "recall@all"
-        ]
-    return ceiling
+def _seen_before(recommender: Recommender, split: TemporalSplit) -> NDArray[np.bool_]:
+    """Which items have an event before the cut, `(n_items,)`."""
+    counts = np.bincount(split.train.item_index, minlength=len(recommender.items))
+    return np.asarray(counts > 0)
+
+
+def candidate_recall(recommender: Recommender, recall: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Recall of what each route and their union hand on, by `recall_by_depth`: no ranker can do better."""
+    depth = ranking_metrics.label("recall", recommender.union.depth)
+    of_routes = {name: recall[name][depth] for name in recommender.routes}
+    return {UNION: recall[UNION]["recall@all"], **of_routes}
 
 
 def measure_bundle(
@@ -210,7 +277,12 @@ def measure_bundle(
         )
     asked = recommender.with_states(read_movie_states(state, recommender.items, split.test.time_us))
     test = read_queries(split.test, events, state)
-    return assess(asked, split, test, config, on_progress=on_progress)
+    moments = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
+    cold = None
+    if len(moments):
+        states = read_movie_states(state, recommender.items, moments.time_us)
+        cold = Questions(recommender.with_states(states), read_queries(moments, events, state))
+    return assess(asked, split, test, config, cold=cold, on_progress=on_progress)
 
 
 def _in_terms_of(recommender: Recommender, interactions: Interactions) -> Interactions:

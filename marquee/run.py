@@ -21,6 +21,7 @@ from marquee.data.dataset import Dataset
 from marquee.data.datasets.catalogue import home_country
 from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset, storage_name
 from marquee.data.warehouse import Warehouse
+from marquee.evaluation.report import render_evaluation
 from marquee.feature_state import FeatureState
 from marquee.features.calendar import calendar_around
 from marquee.packing import pack
@@ -29,6 +30,7 @@ from marquee.run_folder import (
     BUNDLE,
     EVALUATED,
     METRICS,
+    REPORT,
     champion_config,
     crown,
     finished_path,
@@ -76,7 +78,8 @@ def run_training(
     Raises:
         MarqueeError: whatever a user can cause on the way; no run folder is left then.
     """
-    clock = StageClock(observer)
+    watch = MemoryWatch(observer)
+    clock = StageClock(watch)
     with new_run(settings.runs, now=now) as partial:
         with clock.stage("fetch and ingest") as report:
             storage = storage_name(name, source=source, config=config.dataset)
@@ -99,7 +102,7 @@ def run_training(
         with clock.stage("feature store"):
             reader = state.declare()
         champion = champion_config(settings.runs, storage)
-        result = train(dataset, config, reader, champion=champion, observer=observer)
+        result = train(dataset, config, reader, champion=champion, observer=watch)
         with clock.stage("write bundle"):
             provenance = _provenance(finished_path(partial).name, storage, now=now)
             features = {"state": state_id, "services": dict(reader.contracts)}
@@ -111,9 +114,12 @@ def run_training(
                 int(result.recommender.catalogue.states.moments_us[-1]) / 1e6, tz=UTC
             )
             state.bring_online(reader.door, as_of=as_of, now=now, on_progress=report)
-        metrics = _metrics(dataset, config, result, seconds={**clock.seconds, **result.seconds})
+        seconds = {**clock.seconds, **result.seconds}
+        metrics = _metrics(dataset, config, result, seconds=seconds, memory_mb=watch.memory_mb)
         folder = finished_path(partial)
-        write_json(partial / METRICS, {**metrics, "bundle_id": bundle_id, "source": prepared.source})
+        written = {**metrics, "bundle_id": bundle_id, "source": prepared.source}
+        write_json(partial / METRICS, written)
+        (partial / REPORT).write_text(render_evaluation(written, run=folder.name), encoding="utf-8")
         write_config(partial / "config.yaml", config)
         (partial / "bundle.txt").write_text(f"{(folder / BUNDLE).resolve()}\n", encoding="utf-8")
     if result.assessment.gate.passed:
@@ -134,10 +140,38 @@ def with_calendar(dataset: Dataset, config: TrainingConfig) -> Dataset:
     return replace(dataset, calendar=calendar_around(first_us, last_us, country=country))
 
 
+class MemoryWatch:
+    """An observer that also notes, after each stage, the most memory that the process has held."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.memory_mb: dict[str, float] = {}
+        """By stage, MiB, in the order of the stages."""
+
+    def begin(self, stage: str) -> None:
+        """Pass it on."""
+        self._observer.begin(stage)
+
+    def advance(self, done: float, total: float) -> None:
+        """Pass it on."""
+        self._observer.advance(done, total)
+
+    def finish(self, stage: str, seconds: float) -> None:
+        """Look at the memory and pass it on."""
+        self.memory_mb[stage] = round(peak_rss_mb(), 1)
+        self._observer.finish(stage, seconds)
+
+
 def _metrics(
-    dataset: Dataset, config: TrainingConfig, result: TrainingResult, *, seconds: Mapping[str, float]
+    dataset: Dataset,
+    config: TrainingConfig,
+    result: TrainingResult,
+    *,
+    seconds: Mapping[str, float],
+    memory_mb: Mapping[str, float],
 ) -> dict[str, Any]:
     """What `metrics.json` holds beside the bundle's id."""
+    events = dataset.interactions
     return {
         "dataset": dataset.name,
         "snapshot": dataset.snapshot_id,
@@ -148,7 +182,16 @@ def _metrics(
         "cut_us": result.split.cut_us,
         **result.assessment.to_dict(),
         "notes": list(dataset.notes),
-        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+        "data": {
+            "users": len(events.users),
+            "items": len(events.items),
+            "events": len(events),
+            "first_us": int(events.timestamp_us[0]),
+            "last_us": int(events.timestamp_us[-1]),
+        },
+        # In the order in which the stages ended.
+        "seconds": {stage: round(seconds[stage], 3) for stage in memory_mb},
+        "memory_mb": dict(memory_mb),
         "peak_rss_mb": round(peak_rss_mb(), 1),
     }
 

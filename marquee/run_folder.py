@@ -3,6 +3,7 @@
     runs/
       20261121-101500-3fa9c1/
         metrics.json     every model, intervals, slices, gate, seconds
+        report.html      the same as a page to read
         config.yaml      the run's complete configuration
         bundle/          the model to serve, its first stage refitted on all events
         evaluated/       the model that was measured: it knows nothing after the cut
@@ -35,6 +36,7 @@ CHAMPION: Final = "champion"
 BUNDLE: Final = "bundle"
 EVALUATED: Final = "evaluated"
 METRICS: Final = "metrics.json"
+REPORT: Final = "report.html"
 _PARTIAL: Final = ".partial"
 _LOCK: Final = ".lock"
 
@@ -135,6 +137,37 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def write_config(path: Path, config: TrainingConfig) -> None:
     """Write a complete configuration, readable by `TrainingConfig.from_file`."""
     path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def find_run(runs: Path, given: Path | None) -> Path:
+    """The finished run that a command works on: the one given, by path or by name in `runs`, else the latest.
+
+    Raises:
+        RunError: there is none.
+    """
+    for path in (given, runs / given) if given is not None else (runs / LATEST,):
+        if (path / METRICS).is_file():
+            return path.resolve()
+    if given is None:
+        raise RunError(f"{runs} holds no finished run.", remedy="Run `make run`, or name a run's folder.")
+    raise RunError(f"{given} is no finished run: it has no {METRICS}.", remedy="Name a folder of --runs.")
+
+
+def read_metrics(run: Path) -> dict[str, Any]:
+    """What a run measured.
+
+    Raises:
+        RunError: its file can't be read or holds something else.
+    """
+    try:
+        values = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{run / METRICS} can't be read: {error}.", remedy="Run `marquee train` again."
+        ) from error
+    if not isinstance(values, dict):
+        raise RunError(f"{run / METRICS} holds no object.", remedy="Run `marquee train` again.")
+    return values
 
 
 def find_bundle(runs: Path, given: Path | None, *, kind: str = BUNDLE) -> Path:

@@ -19,6 +19,8 @@ from marquee.cli.options import (
     SourcePath,
 )
 
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids not to show, separated by commas.")]
+
 app = typer.Typer(
     name="marquee",
     help="Movie recommendations from your events: measured, explained, in one command.",
@@ -108,7 +110,25 @@ def evaluate(
 
 
 @app.command()
-def recommend(
+def report(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder, or its name; the latest run by default.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page to write; report.html of the run.")] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Show a search, too: its folder or study.db from `marquee tune`.")
+    ] = None,
+    runs: RunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """A finished run's measurements as one page: models, slices, ceilings, importance, popularity."""
+    from marquee.cli.report import report_and_show
+
+    report_and_show(run, out=out, study=study, runs=runs, as_json=as_json)
+
+
+@app.command()
+def recommend(  # noqa: PLR0913, PLR0917 - an argument an option
     user: Annotated[
         str | None, typer.Option(help="A user's id; their history comes from the warehouse.")
     ] = None,
@@ -117,7 +137,11 @@ def recommend(
     ] = None,
     n: ListLength = 12,
     maturity_limit: MaturityLimit = None,
-    exclude: Annotated[str | None, typer.Option(help="Item ids not to show, separated by commas.")] = None,
+    exclude: Exclude = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each item why it is there.")] = False,
+    contributions: Annotated[
+        bool, typer.Option("--contributions", help="The same, with the ranker's strongest features.")
+    ] = False,
     bundle: BundlePath = None,
     runs: RunsFolder = None,
     as_json: AsJson = False,
@@ -125,7 +149,15 @@ def recommend(
     """A list for a user, for a history of your own, or for somebody unknown."""
     from marquee.cli.recommend import ListRequest, recommend_and_show
 
-    request = ListRequest.of(user, history=history, n=n, maturity_limit=maturity_limit, exclude=exclude)
+    request = ListRequest.of(
+        user,
+        history=history,
+        n=n,
+        maturity_limit=maturity_limit,
+        exclude=exclude,
+        explain=explain,
+        contributions=contributions,
+    )
     recommend_and_show(request, bundle, runs=runs, now=datetime.now(UTC), as_json=as_json)
 
 
@@ -133,6 +165,8 @@ def recommend(
 def similar(
     item: Annotated[str, typer.Argument(help="An item id, or a title or the beginning of one.")],
     n: ListLength = 12,
+    maturity_limit: MaturityLimit = None,
+    exclude: Exclude = None,
     bundle: BundlePath = None,
     runs: RunsFolder = None,
     as_json: AsJson = False,
@@ -140,7 +174,9 @@ def similar(
     """Items like one item."""
     from marquee.cli.recommend import similar_and_show
 
-    similar_and_show(item, n, bundle=bundle, runs=runs, as_json=as_json)
+    similar_and_show(
+        item, n, maturity_limit=maturity_limit, exclude=exclude, bundle=bundle, runs=runs, as_json=as_json
+    )
 
 
 @app.command()

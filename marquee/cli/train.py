@@ -24,6 +24,7 @@ from marquee.features.user_rows import query_after
 from marquee.packing import displayed
 from marquee.recommend import Recommender
 from marquee.run import RunSummary, run_training
+from marquee.run_folder import METRICS, REPORT
 
 SHOWN = ("ndcg@10", "ndcg@1", "precision@12", "recall@10", "mrr@10", "coverage@10")
 """Metrics of the table; all of them are in metrics.json."""
@@ -155,7 +156,8 @@ def _run_facts(summary: RunSummary) -> dict[str, object]:
     seconds = summary.metrics["seconds"]
     return {
         "bundle": f"{summary.folder / 'bundle'}  (id {summary.bundle_id})",
-        "metrics": summary.folder / "metrics.json",
+        "metrics": summary.folder / METRICS,
+        "report": summary.folder / REPORT,
         "took": f"{sum(seconds.values()):.0f} s, at most {summary.metrics['peak_rss_mb']:,.0f} MB of memory",
     }
 

@@ -1,8 +1,8 @@
 """Measure several models on the same queries."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from marquee.errors import NotEnoughDataError
 from marquee.evaluation import ranking_metrics
 from marquee.evaluation.list_metrics import LIST_METRICS, Catalogue
 from marquee.evaluation.per_query import PerQuery
+from marquee.evaluation.ranking_metrics import QueryValues
+from marquee.evaluation.ratio import ratio
 from marquee.evaluation.relevance import ItemLists, as_lists, judge
 from marquee.evaluation.significance import (
     BootstrapConfig,
     Interval,
+    bootstrap_means,
     difference_interval,
+    interval_of,
     lift_interval,
-    mean_interval,
     plain,
 )
 
@@ -27,6 +30,7 @@ Recommend = Callable[[int], ItemLists]
 """Makes lists of (at most) the length asked for, for all queries in their order."""
 
 _CHUNK_QUERIES = 4096
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 class EvaluationConfig(BaseModel):
@@ -37,7 +41,7 @@ class EvaluationConfig(BaseModel):
     ks: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 10, 12, 100), min_length=1)
     """Cuts of every metric; the highest is the length of list that models are asked for."""
     compared_metrics: tuple[str, ...] = ("ndcg",)
-    """Accuracy metrics that get intervals and comparisons, at every cut."""
+    """Accuracy metrics that models are compared by, at every cut."""
     bootstrap: BootstrapConfig = BootstrapConfig()
 
     @model_validator(mode="after")
@@ -76,7 +80,7 @@ class Evaluation:
     per_query: Mapping[str, PerQuery]
     """Accuracy metrics query by query, for slices, comparisons and the gate."""
     intervals: Mapping[str, Mapping[str, Interval]]
-    """Of the means of the compared labels."""
+    """Of the means of all accuracy metrics."""
     comparisons: Mapping[str, Mapping[str, Mapping[str, Comparison]]]
     """Model, reference, label."""
 
@@ -140,10 +144,7 @@ def evaluate_lists(
         if catalogue is not None:
             means[model] |= measure_lists(recommended, catalogue, ks=config.ks)
     intervals = {
-        model: {
-            label: mean_interval(found.values[label], seed=seed, config=config.bootstrap)
-            for label in config.compared_labels
-        }
+        model: _mean_intervals(found.values, seed=seed, config=config.bootstrap)
         for model, found in per_query.items()
     }
     comparisons = _compare_all(per_query, references, config=config, seed=seed)
@@ -224,17 +225,57 @@ def _check(
 def _compare_all(
     per_query: Mapping[str, PerQuery], references: Sequence[str], *, config: EvaluationConfig, seed: int
 ) -> dict[str, dict[str, dict[str, Comparison]]]:
-    return {
-        model: {
-            reference: {
-                label: compare(found, per_query[reference], label=label, seed=seed, config=config.bootstrap)
-                for label in config.compared_labels
-            }
-            for reference in references
-            if reference != model
+    """As `compare` for each model, reference and label, with the draws made once a model."""
+    labels = config.compared_labels
+    of_references = {(name, label): per_query[name].values[label] for name in references for label in labels}
+    drawn = _resampled(of_references, seed=seed, config=config.bootstrap) if of_references else {}
+    found: dict[str, dict[str, dict[str, Comparison]]] = {}
+    for model, own in per_query.items():
+        others = [name for name in references if name != model]
+        differences = {
+            (name, label): own.values[label] - of_references[name, label]
+            for name in others
+            for label in labels
         }
-        for model, found in per_query.items()
+        resampled = _resampled(differences, seed=seed, config=config.bootstrap) if differences else {}
+        comparisons = {
+            key: _comparison(values, resampled[key], of_references[key], drawn[key], config.bootstrap)
+            for key, values in differences.items()
+        }
+        found[model] = {name: {label: comparisons[name, label] for label in labels} for name in others}
+    return found
+
+
+def _comparison(
+    difference: QueryValues,
+    resampled: QueryValues,
+    reference: QueryValues,
+    resampled_reference: QueryValues,
+    config: BootstrapConfig,
+) -> Comparison:
+    mean, base = difference.mean(keepdims=True), reference.mean(keepdims=True)
+    return Comparison(
+        interval_of(float(mean[0]), resampled, config=config),
+        interval_of(float(ratio(mean, base)[0]), ratio(resampled, resampled_reference), config=config),
+    )
+
+
+def _mean_intervals(
+    values: Mapping[str, QueryValues], *, seed: int, config: BootstrapConfig
+) -> dict[str, Interval]:
+    resampled = _resampled(values, seed=seed, config=config)
+    return {
+        label: interval_of(float(np.mean(column)), resampled[label], config=config)
+        for label, column in values.items()
     }
+
+
+def _resampled(
+    values: Mapping[_Key, QueryValues], *, seed: int, config: BootstrapConfig
+) -> dict[_Key, QueryValues]:
+    """The resampled means of each column, `(n_resamples,)`: one draw for all of them."""
+    means = bootstrap_means(np.column_stack(list(values.values())), seed=seed, config=config)
+    return dict(zip(values, means.T, strict=True))
 
 
 def _rows(ragged: Ragged, rows: slice) -> Ragged:

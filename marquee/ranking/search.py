@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.exceptions import OptunaError
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
@@ -125,7 +126,7 @@ class Search:
                 if not self._try_one(study, n, deadline):
                     break
             on_trial(len(finished(study)), monotonic() - begun)
-            return self._result(study)
+            return _result_of(study, self.start)
 
     def _identity(self, more: Mapping[str, Any]) -> str:
         values = {
@@ -167,12 +168,53 @@ class Search:
             study.tell(trial, watch.value)
         return True
 
-    def _result(self, study: optuna.Study) -> SearchResult:
-        trials = tuple(_record(number, trial) for number, trial in enumerate(finished(study)))
-        best = max((trial for trial in trials if not trial.is_pruned), key=lambda trial: trial.value)
-        return SearchResult(
-            ranker_at(best.point, self.start), best, trials[0], trials, _importances(study, best)
+
+def read_study(path: Path) -> tuple[SearchResult, SearchSpace]:
+    """A study as a search left it, and the space that was searched; nothing is tried, nothing changed.
+
+    Raises:
+        ConfigError: there is no such file, it is no study of this program, or no trial of it has ended.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} is no study: there is no such file.", remedy="Name a study.db of `marquee tune`."
         )
+    optuna.logging.set_verbosity(logging.WARNING)
+    try:
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path}", skip_compatibility_check=True, skip_table_creation=True
+        )
+    except (SQLAlchemyError, OptunaError) as error:
+        raise _no_study(path, error) from error
+    try:
+        study = optuna.load_study(study_name=STUDY, storage=storage)
+        identity = json.loads(study.user_attrs[_IDENTITY])
+        space = SearchSpace.model_validate(identity["space"])
+        start = RankerConfig.model_validate(identity["start"])
+        return _result_of(study, start), space
+    except (SQLAlchemyError, OptunaError, KeyError, ValueError) as error:  # also of pydantic and JSON
+        raise _no_study(path, error) from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _no_study(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"{path} is no study of `marquee tune` with a finished trial: {error.__class__.__name__}.",
+        remedy="Name another file.",
+    )
+
+
+def _result_of(study: optuna.Study, start: RankerConfig) -> SearchResult:
+    """A study as it stands.
+
+    Raises:
+        ValueError: no trial has run to its end.
+    """
+    trials = tuple(_record(number, trial) for number, trial in enumerate(finished(study)))
+    best = max((trial for trial in trials if not trial.is_pruned), key=lambda trial: trial.value)
+    return SearchResult(ranker_at(best.point, start), best, trials[0], trials, _importances(study, best))
 
 
 class _OutOfTimeError(Exception):

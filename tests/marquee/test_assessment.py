@@ -15,6 +15,7 @@ from marquee.assessment import (
     measure_bundle,
 )
 from marquee.data.interactions import Vocabulary
+from marquee.diagnosis import Questions, recall_by_depth
 from marquee.errors import BundleError
 from marquee.features.movie_states import read_movie_states
 from tests.factories import quick_config, state_of, taste_groups, trained, with_events
@@ -68,7 +69,7 @@ def test_hit_rate_of_popular_equals_a_count_by_hand(result):
 
 
 def test_candidate_recall_of_the_union_is_the_ceiling(result, asked):
-    ceiling = candidate_recall(asked, result.test)
+    ceiling = candidate_recall(asked, recall_by_depth(Questions(asked, result.test), union=UNION))
     candidates, _ = asked.propose(result.test.queries)
     found = [
         np.isin(targets, candidates.item_index[candidates.row == query]).mean()
@@ -92,7 +93,16 @@ def test_slices_share_out_all_queries(result):
 def test_assessment_is_plain_json(result):
     text = json.dumps(result.assessment.to_dict(), allow_nan=False)
 
-    assert {"models", "slices", "recall_ceiling", "gate"} <= json.loads(text).keys()
+    assert {"models", "slices", "recall_ceiling", "gate", "diagnosis"} <= json.loads(text).keys()
+
+
+def test_diagnosis_compares_on_the_same_slices_with_the_same_numbers(result):
+    rows = [row for row in result.assessment.slices if row.n_queries]
+    compared = {(row["slicing"], row["slice"]): row for row in result.assessment.diagnosis["slices"]}
+
+    for row in rows:
+        found = compared[row.slicing, row.slice]["models"][TWO_STAGE]
+        assert (found["estimate"], found["low"], found["high"]) == (row.mean, row.low, row.high)
 
 
 # --- a model from a bundle ------------------------------------------------------------------------

@@ -54,7 +54,11 @@ def test_run_leaves_metrics_of_the_promised_shape(trained: Place):
         "evaluate",
         "write bundle",
     }
-    assert metrics["peak_rss_mb"] > 0
+    assert metrics["memory_mb"].keys() == metrics["seconds"].keys()
+    assert metrics["peak_rss_mb"] >= max(metrics["memory_mb"].values()) > 0
+    assert (metrics["data"]["users"], metrics["data"]["items"]) == (75, 90)
+    assert metrics["data"]["first_us"] < metrics["cut_us"] < metrics["data"]["last_us"]
+    assert metrics["diagnosis"].keys() == {"best_route", "slices", "recall", "popularity", "ranker"}
 
 
 def test_run_leaves_pointers_to_its_bundle(trained: Place):
@@ -66,7 +70,7 @@ def test_run_leaves_pointers_to_its_bundle(trained: Place):
     assert trained.finished_runs() == [run.name]
     assert trained.partial_runs() == []
     assert sorted(path.name for path in run.iterdir()) == [
-        "bundle", "bundle.txt", "config.yaml", "evaluated", "metrics.json",
+        "bundle", "bundle.txt", "config.yaml", "evaluated", "metrics.json", "report.html",
     ]  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from marquee import __version__
 from tests.small_run import Place, process_environment, run_here, run_process
 
 COMMANDS = [
-    [], ["train"], ["evaluate"], ["recommend"], ["similar"], ["data"], ["data", "list"], ["data", "fetch"],
-    ["data", "validate"], ["data", "snapshot"], ["bundle"], ["bundle", "inspect"], ["bundle", "verify"],
+    [], ["train"], ["evaluate"], ["report"], ["recommend"], ["similar"],
+    ["data"], ["data", "list"], ["data", "fetch"], ["data", "validate"], ["data", "snapshot"],
+    ["bundle"], ["bundle", "inspect"], ["bundle", "verify"],
 ]  # fmt: skip
 GROUPS = ([], ["data"], ["bundle"])
 

@@ -10,7 +10,12 @@ from marquee.evaluation import evaluate
 from marquee.evaluation.evaluate import EvaluationConfig, compare, evaluate_lists, recall_ceiling
 from marquee.evaluation.list_metrics import Catalogue
 from marquee.evaluation.per_query import PerQuery
-from marquee.evaluation.significance import BootstrapConfig, difference_interval, lift_interval
+from marquee.evaluation.significance import (
+    BootstrapConfig,
+    difference_interval,
+    lift_interval,
+    mean_interval,
+)
 
 QUICK = BootstrapConfig(resamples=200)
 CONFIG = EvaluationConfig(ks=(1, 2), bootstrap=QUICK)
@@ -61,8 +66,10 @@ def test_evaluate_lists_compares_every_other_model_with_each_reference():
 def test_evaluate_lists_intervals_hold_the_mean():
     found = evaluate_lists(LISTS, TARGETS, config=CONFIG, seed=6)
 
-    assert set(found.intervals["good"]) == {"ndcg@1", "ndcg@2"}
+    assert set(found.intervals["good"]) == set(found.per_query["good"].values) >= {"ndcg@2", "precision@1"}
     for label, interval in found.intervals["good"].items():
+        alone = mean_interval(found.per_query["good"].values[label], seed=6, config=QUICK)
+        assert interval == alone
         assert interval.low <= found.means["good"][label] <= interval.high
 
 

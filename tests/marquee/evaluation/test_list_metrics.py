@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 from scipy.spatial.distance import pdist
+from scipy.stats import entropy, rankdata
 
 from marquee.data.interactions import Ragged
 from marquee.evaluation import list_metrics
@@ -57,6 +58,29 @@ def test_popularity_percentiles_ties_share_their_middle():
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_popularity_percentiles_of_any_counts_average_to_one_half(counts):
     assert popularity_percentiles(np.array(counts)).mean() == pytest.approx(0.5)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
+def test_popularity_percentiles_agree_with_scipy_ranks(counts):
+    assert popularity_percentiles(np.array(counts)) == pytest.approx((rankdata(counts) - 0.5) / len(counts))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_gini_is_half_the_relative_mean_difference(listed):
+    """Gini's own definition, over all pairs of items."""
+    shares = np.bincount(listed, minlength=10)
+
+    found = gini(np.array([listed], np.int32), n_items=10)
+
+    pairs = np.abs(shares[:, None] - shares[None, :]).mean()
+    assert found == pytest.approx(pairs / (2 * shares.mean()))
+
+
+def test_novelty_of_lists_drawn_as_people_choose_is_the_entropy_of_the_choices():
+    counts = np.array([7, 3, 1, 1])  # plus one: shares of 16 known events 8, 4, 2, 2
+    drawn = np.repeat(np.arange(4), counts + 1)[None, :].astype(np.int32)
+
+    assert novelty(drawn, counts, n_users=15) == pytest.approx([entropy(counts + 1, base=2)])
 
 
 def test_popularity_bias_is_list_minus_history():

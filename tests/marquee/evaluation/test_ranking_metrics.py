@@ -66,6 +66,9 @@ def test_metrics_on_any_lists_agree_with_trec_eval(queries, k):
     assert ours[f"ndcg@{k}"] == pytest.approx(theirs[f"ndcg_cut_{k}"])
     assert ours[f"hit_rate@{k}"] == pytest.approx(theirs[f"success_{k}"])
     assert ours[f"mrr@{k}"] == pytest.approx(theirs["recip_rank"])
+    # It has F only of whole sets, whose precision divides by what was retrieved: ours from its P and R.
+    p, r = (np.array(theirs[f"{name}_{k}"]) for name in ("P", "recall"))
+    assert ours[f"f1@{k}"] == pytest.approx(2 * p * r / np.where(p + r > 0, p + r, 1))
     # The one difference in definition: trec_eval divides by all relevant items.
     reachable_share = np.minimum(k, targets.lengths) / targets.lengths
     assert ours[f"map@{k}"] * reachable_share == pytest.approx(theirs[f"map_cut_{k}"])

@@ -8,7 +8,7 @@ import pytest
 
 from marquee.errors import ConfigError
 from marquee.ranking.rankers import RankerConfig, fit_ranker
-from marquee.ranking.search import STUDY, Search, SearchConfig, SearchResult, Validation
+from marquee.ranking.search import STUDY, Search, SearchConfig, SearchResult, Validation, read_study
 from marquee.ranking.search_space import SearchSpace
 from tests.conformance import separable
 
@@ -209,3 +209,47 @@ def test_search_importances_are_shares_of_the_best_boosters_knobs(tmp_path):
 
     assert set(result.importances) == {name for name in result.best_trial.point if name != "booster"}
     assert sum(result.importances.values()) == pytest.approx(1)
+
+
+# --- reading a study back -----------------------------------------------------------------------------
+
+
+def test_read_study_gives_what_the_search_gave(tmp_path):
+    made = run(tmp_path / "study.db")
+    before = (tmp_path / "study.db").read_bytes()
+
+    found, space = read_study(tmp_path / "study.db")
+
+    assert tried(found) == tried(made)
+    assert (found.best, found.best_trial.number, found.importances) == (
+        made.best, made.best_trial.number, made.importances,
+    )  # fmt: skip
+    assert space == SPACE
+    assert (tmp_path / "study.db").read_bytes() == before
+
+
+def test_read_study_that_is_not_there_is_refused_and_not_made(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read_study(tmp_path / "none.db")
+
+    assert "no such file" in caught.value.problem
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"no database", b""])
+def test_read_study_of_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "study.db"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError):
+        read_study(path)
+
+
+def test_read_study_of_somebody_elses_study_is_refused(tmp_path):
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
+    optuna.create_study(storage=storage, study_name=STUDY)
+    storage.remove_session()
+    storage.engine.dispose()
+
+    with pytest.raises(ConfigError):
+        read_study(tmp_path / "study.db")
