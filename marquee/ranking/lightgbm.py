@@ -20,15 +20,15 @@ class LightGbmConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_estimators: int = Field(default=200, ge=1)
+    n_estimators: int = Field(default=100, ge=1)
     """Boosting rounds."""
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0)
     """Shrinkage of each round."""
-    num_leaves: int = Field(default=15, ge=2)
+    num_leaves: int = Field(default=31, ge=2)
     """Leaves of a tree."""
     max_depth: int | None = Field(default=None, ge=1)
     """Splits from the root to a leaf; None for any number."""
-    min_data_in_leaf: int = Field(default=50, ge=1)
+    min_data_in_leaf: int = Field(default=100, ge=1)
     """Rows that a leaf must hold."""
     feature_fraction: float = Field(default=0.5, gt=0, le=1)
     """Share of the features that each tree may use."""

@@ -32,6 +32,8 @@ class TrainingSetConfig(BaseModel):
     """Share of the training events in one window."""
     history_shares: tuple[float, ...] = (0.25, 0.5, 0.75)
     """Cut-points per user: the share of the window's events that joins the history."""
+    newcomers: bool = True
+    """Whether moments at which a user had hardly begun are learned from, too."""
     min_events: int = Field(default=4, ge=2)
     """A user makes queries from a window only with at least this many events in it."""
     max_queries: int = Field(default=4_000, ge=1)
