@@ -49,6 +49,7 @@ class Assembly:
             row=np.zeros(len(self.candidates), np.int64),
             item_index=self.candidates,
             route_values=self.route_values,
+            predicted_rating=np.full(len(self.candidates), 3.5, np.float32),
             catalogue=self.catalogue,
         )
 

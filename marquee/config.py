@@ -24,7 +24,9 @@ from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
 from marquee.features.assemble import FeaturesConfig
+from marquee.policy.rules import PolicyConfig
 from marquee.ranking.rankers import RankerConfig
+from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.ranking.training_set import TrainingSetConfig
 
 HEADLINE_K: Final = 10
@@ -52,6 +54,10 @@ class TrainingConfig(BaseModel):
     """What the ranker learns from."""
     ranker: RankerConfig = RankerConfig()
     """Second stage."""
+    ratings: RatingsConfig = RatingsConfig()
+    """The prediction of stars."""
+    policy: PolicyConfig = PolicyConfig()
+    """Between scoring and the list."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     gate: GateConfig = GateConfig()

@@ -22,7 +22,9 @@ from marquee.features.context import Calendar
 from marquee.features.cross import Catalogue
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
+from marquee.policy.rules import PolicyConfig
 from marquee.ranking.rankers import read_ranker
+from marquee.ranking.ratings import RatingModel
 from marquee.recommend import Recommender
 
 DISPLAY_COLUMNS: Final = (schema.ITEM_ID, schema.TITLE, schema.YEAR, schema.GENRES)
@@ -68,6 +70,8 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
         },
         texts={f"ranker/{recommender.ranker.name}": recommender.ranker.to_text()},
     )
+    if recommender.ratings is not None:
+        parts.arrays.update({f"ratings/{key}": array for key, array in recommender.ratings.arrays().items()})
     for name, route in recommender.routes.items():
         parts.arrays.update({f"routes/{name}/{key}": array for key, array in route.arrays().items()})
     parts.arrays.update(
@@ -88,6 +92,7 @@ def unpack(bundle: Bundle) -> Recommender:
     """Rebuild the recommender that `pack` laid out."""
     parts, content = bundle.parts, bundle.manifest.content
     config = content["config"]
+    ratings = parts.under("ratings")
     recommender = Recommender(
         items=Vocabulary(parts.tables["movies"][schema.ITEM_ID]),
         routes={
@@ -97,6 +102,8 @@ def unpack(bundle: Bundle) -> Recommender:
         union=UnionConfig.model_validate(config["union"]),
         ranker=read_ranker(parts.texts_under("ranker")),
         views_off=FeaturesConfig.model_validate(config["features"]).views_off,
+        ratings=RatingModel.from_arrays(ratings) if ratings else None,
+        policy=PolicyConfig.model_validate(config.get("policy", {})),
     )
     _check_order("movie state", content["movie_state_order"], schema.MOVIE_STATE)
     _check_order("features", content["feature_order"], recommender.feature_names)

@@ -4,24 +4,33 @@ Offline evaluation, the command line and the server call `Recommender.recommend`
 training set is built from the same `propose`. What is measured is what is served.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.candidates.route import Route, StateRoute
+from marquee.candidates.similar_index import SimilarIndex
 from marquee.candidates.union import Candidates, UnionConfig, query_blocks, retrieve, top_items
-from marquee.data.histories import Queries
+from marquee.data.histories import Histories, Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
 from marquee.features.assemble import assemble
 from marquee.features.cross import Catalogue
 from marquee.features.movie_states import MovieStates
-from marquee.policy.eligibility import blocked_items
+from marquee.policy.diversity import diversified, likeness_rows
+from marquee.policy.eligibility import blocked_items, hidden_items
+from marquee.policy.minimum_history import without_short_histories
+from marquee.policy.restrictions import UNRESTRICTED
+from marquee.policy.restrictions import Restrictions as Restrictions  # noqa: PLC0414 - callers find it here
+from marquee.policy.rules import PolicyConfig
 from marquee.ranking.ranker import Ranker
+from marquee.ranking.ratings import RatingModel
 
 Progress = Callable[[int, int], None]
 """Hears how many of how many queries are done."""
@@ -32,23 +41,11 @@ def _silent(_done: int, _total: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Restrictions:
-    """What may not be shown to each query, beyond what it has seen."""
-
-    maturity_limits: NDArray[np.float32] | None = None  # (n_queries,) years, NaN for unlimited
-    excluded: Sequence[NDArray[np.integer]] | None = None  # item indexes per query
-
-    def block(self, rows: slice) -> "Restrictions":
-        """The restrictions of a slice of the queries."""
-        return Restrictions(
-            None if self.maturity_limits is None else self.maturity_limits[rows],
-            None if self.excluded is None else self.excluded[rows],
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class Lists:
-    """Recommended items per query, best first, padded with `UNKNOWN_INDEX` and NaN."""
+    """Recommended items per query, best first, padded with `UNKNOWN_INDEX` and NaN.
+
+    Scores descend, but under a diversity re-rank, which gives places without touching scores.
+    """
 
     item_index: NDArray[np.int32]  # (n_queries, n)
     score: NDArray[np.float32]  # (n_queries, n)
@@ -65,6 +62,12 @@ class Recommender:
     ranker: Ranker | None = None
     views_off: tuple[str, ...] = ()
     """Feature views that the ranker does without."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    """Business rules between scoring and the list."""
+    ratings: RatingModel | None = None
+    """Predicts stars; None where nobody gave any."""
+    similar_index: SimilarIndex | None = None
+    """Of one route, where there are too many items to look at each for those similar to one."""
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -91,18 +94,27 @@ class Recommender:
 
     def blocked(self, queries: Queries, restrictions: Restrictions) -> NDArray[np.bool_]:
         """`(n_queries, n_items)`: seen, excluded, or above the maturity limit."""
-        states = self.catalogue.states
-        moment = 0 if restrictions.maturity_limits is None else states.moment_of(queries.time_us)
-        return blocked_items(
-            queries.histories,
-            min_age=states.column(schema.MOVIE_MIN_AGE)[moment],
-            maturity_limits=restrictions.maturity_limits,
-            excluded=restrictions.excluded,
-        )
+        min_age = self._min_age(queries.time_us, restrictions)
+        return blocked_items(queries.histories, min_age=min_age, restrictions=restrictions)
 
-    def candidates(self, queries: Queries, restrictions: Restrictions = Restrictions()) -> Candidates:
+    def hidden(self, time_us: NDArray[np.int64], restrictions: Restrictions) -> NDArray[np.bool_]:
+        """`(n_queries, n_items)`: excluded, or above the maturity limit at that moment; seen or not."""
+        min_age = self._min_age(time_us, restrictions)
+        return hidden_items(len(time_us), min_age=min_age, restrictions=restrictions)
+
+    def _min_age(self, time_us: NDArray[np.int64], restrictions: Restrictions) -> NDArray[np.float32]:
+        states = self.catalogue.states
+        moment = 0 if restrictions.maturity_limits is None else states.moment_of(time_us)
+        return states.column(schema.MOVIE_MIN_AGE)[moment]
+
+    def answered(self, queries: Queries) -> Queries:
+        """The queries as the models hear them: those of too short a history as if from nobody."""
+        return without_short_histories(queries, self.policy.min_events)
+
+    def candidates(self, queries: Queries, restrictions: Restrictions = UNRESTRICTED) -> Candidates:
         """First stage of one block of queries."""
-        scores = (self.route_scores(route, queries) for route in self.routes.values())
+        answered = self.answered(queries)
+        scores = (self.route_scores(route, answered) for route in self.routes.values())
         return retrieve(scores, self.blocked(queries, restrictions), self.union)
 
     def route_scores(self, route: Route, queries: Queries) -> NDArray[np.float32]:
@@ -113,25 +125,46 @@ class Recommender:
         return route.levels(states)[states.moment_of(queries.time_us)]
 
     def propose(
-        self, queries: Queries, restrictions: Restrictions = Restrictions()
+        self, queries: Queries, restrictions: Restrictions = UNRESTRICTED
     ) -> tuple[Candidates, NDArray[np.float32]]:
         """First stage and features of one block of queries: candidates and their feature rows."""
         candidates = self.candidates(queries, restrictions)
+        return candidates, self.features(
+            self.answered(queries), candidates.row, candidates.item_index, candidates.route_values
+        )
+
+    def features(
+        self,
+        queries: Queries,
+        row: NDArray[np.integer],
+        item_index: NDArray[np.int32],
+        route_values: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The ranker's rows of (query, item) pairs, as of `assemble`, in the order of `feature_names`."""
         features = assemble(
             queries,
-            row=candidates.row,
-            item_index=candidates.item_index,
-            route_values=candidates.route_values,
+            row=row,
+            item_index=item_index,
+            route_values=route_values,
+            predicted_rating=self.stars(queries.histories, row, item_index),
             catalogue=self.catalogue,
         )
-        return candidates, features[:, self._columns]
+        return features[:, self._columns]
+
+    def stars(
+        self, histories: Histories, row: NDArray[np.integer], item_index: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Predicted stars of (query, item) pairs, `(n_pairs,) float32`; all NaN where nobody gave any."""
+        if self.ratings is None:
+            return np.full(len(item_index), np.nan, np.float32)
+        return self.ratings.predict(histories, row, item_index)
 
     def recommend(
         self,
         queries: Queries,
         n: int,
         *,
-        restrictions: Restrictions = Restrictions(),
+        restrictions: Restrictions = UNRESTRICTED,
         on_progress: Progress = _silent,
     ) -> Lists:
         """The best `n` items of each query.
@@ -155,11 +188,12 @@ class Recommender:
         for rows in self.blocks(queries):
             block = queries.take(np.arange(rows.start, rows.stop))
             candidates, features = self.propose(block, restrictions.block(rows))
-            self.fill(lists, rows, candidates, self._score(features))
+            scores = self.score(features)
+            self.fill(lists, rows, candidates, scores, self._order(candidates, scores, n))
             on_progress(rows.stop, len(queries))
         return lists
 
-    def _score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Ranker scores; without a ranker the best reciprocal rank over the routes."""
         if not len(features):
             return np.empty(0, np.float32)
@@ -168,36 +202,91 @@ class Recommender:
         ranks = features[:, 2 : 3 * len(self.routes) : 3]
         return np.asarray((1 / ranks).max(axis=1), np.float32)
 
+    def _order(self, candidates: Candidates, scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:
+        """Candidates by query and place, under the diversity re-rank where there is one."""
+        order = by_score(candidates, scores)
+        if self.policy.diversity.is_off:
+            return order
+        for start, end in pairwise(candidates.offsets.tolist()):
+            own = order[start:end]
+            rows = self._likeness[candidates.item_index[own]]
+            order[start:end] = own[diversified(scores[own], rows, n, self.policy.diversity)]
+        return order
+
+    @cached_property
+    def _likeness(self) -> sp.csr_array:
+        """Rows of all movies whose products say how alike two are."""
+        movies = self.catalogue.movies
+        return likeness_rows(movies.genres, movies.people, self.policy.diversity)
+
     @staticmethod
-    def fill(lists: Lists, rows: slice, candidates: Candidates, scores: NDArray[np.float32]) -> None:
-        """Write the top of a block of queries, by the scores of its candidates, into its rows."""
+    def fill(
+        lists: Lists,
+        rows: slice,
+        candidates: Candidates,
+        scores: NDArray[np.float32],
+        order: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Write the top of a block of queries into its rows: by `order`, by the scores where it is None."""
         n = lists.item_index.shape[1]
-        first_route = np.nan_to_num(candidates.route_values[:, 0], nan=-np.inf)
-        order = np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))
+        order = by_score(candidates, scores) if order is None else order
         place = np.arange(len(order)) - candidates.offsets[candidates.row]
         kept = place < n
         query = rows.start + candidates.row[kept]
         lists.item_index[query, place[kept]] = candidates.item_index[order][kept]
         lists.score[query, place[kept]] = scores[order][kept]
 
-    def route_lists(self, route: Route, queries: Queries, n: int) -> NDArray[np.int32]:
-        """One route's own lists under the same rules, `(n_queries, n) int32`: a baseline."""
+    def route_lists(
+        self, route: Route, queries: Queries, n: int, *, restrictions: Restrictions = UNRESTRICTED
+    ) -> NDArray[np.int32]:
+        """One route's own lists under the same rules, `(n_queries, n) int32`: popular, say, or a baseline."""
         lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
         for rows in self.blocks(queries):
             block = queries.take(np.arange(rows.start, rows.stop))
             scores = self.route_scores(route, block)
-            scores[self.blocked(block, Restrictions())] = -np.inf
+            scores[self.blocked(block, restrictions.block(rows))] = -np.inf
             lists[rows] = top_items(scores, n)
         return lists
 
-    def similar(self, item_index: int, n: int, *, route: str | None = None) -> Lists:
-        """The best `n` items by likeness to one, from a route, the first one if None; a single row."""
-        name = next(iter(self.routes)) if route is None else route
-        scores = self.routes[name].similar(item_index)[np.newaxis, :].copy()
-        scores[0, item_index] = -np.inf
+    def similar(
+        self,
+        item_index: int,
+        n: int,
+        *,
+        route: str | None = None,
+        restrictions: Restrictions = UNRESTRICTED,
+    ) -> Lists:
+        """The best `n` items by likeness to one, as of the newest state of the movies; a single row.
+
+        Of the indexed route the list is approximate; of others, and wherever the index finds too few
+        that may be shown, it is exact.
+
+        Args:
+            item_index: the one.
+            n: length of the list.
+            route: whose likeness; if None, that of the index, without one that of the first route.
+            restrictions: what may not be shown, of one query.
+        """
+        index = self.similar_index
+        indexed = None if index is None else index.model
+        model = (indexed or next(iter(self.routes.values()))) if route is None else self.routes[route]
+        hidden = self.hidden(self.catalogue.states.moments_us[-1:], restrictions)[0]
+        hidden[item_index] = True
+        if index is not None and model is indexed:
+            found = index.nearest(item_index, n, hidden=hidden)
+            if found is not None:
+                return Lists(found.item_index[np.newaxis], found.score[np.newaxis])
+        scores = model.similar(item_index)[np.newaxis, :].copy()
+        scores[0, hidden] = -np.inf
         items = top_items(scores, n)
         values = np.where(items == UNKNOWN_INDEX, np.nan, scores[0, items[0]])
         return Lists(items, values.astype(np.float32))
+
+
+def by_score(candidates: Candidates, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Positions of candidates by query, then best first; ties as `Recommender.recommend` promises."""
+    first_route = np.nan_to_num(candidates.route_values[:, 0], nan=-np.inf)
+    return np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))
 
 
 def training_window(interactions: Interactions, until_us: int) -> Interactions:

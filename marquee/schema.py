@@ -173,6 +173,7 @@ it holds all of all but a few users' (the longest of ml-100k is 737); beyond it,
 
 USER_AGE: Final = "user_age"
 USER_IS_MALE: Final = "user_is_male"
+USER_MATURITY_LIMIT: Final = "user_maturity_limit"
 USER_EVENTS_ALL: Final = "user_events_all"
 USER_EVENTS_1H: Final = "user_events_1h"
 USER_EVENTS_1D: Final = "user_events_1d"
@@ -255,7 +256,7 @@ FEATURE_VIEWS: Final[dict[str, dict[str, pl.DataType]]] = {
         USER_IS_MALE: pl.Float32(),
         "user_occupation": pl.String(),
         "user_location": pl.String(),
-        "user_maturity_limit": pl.Float32(),  # years
+        USER_MATURITY_LIMIT: pl.Float32(),  # years
     },
     USER_ACTIVITY_VIEW: {
         USER_EVENTS_ALL: pl.Int64(),
@@ -403,6 +404,10 @@ CROSS_FEATURES: Final = (
 """User × movie, computed in the process that asks."""
 
 
+PREDICTED_RATING: Final = "predicted_rating"
+"""Stars that the user would give the movie, of `marquee.ranking.ratings`; NaN where nobody gave any."""
+
+
 def route_features(routes: tuple[str, ...]) -> tuple[str, ...]:
     """Names of the features that a first-stage route contributes: its score, share of best, rank."""
     return tuple(f"{route}_{fact}" for route in routes for fact in ("score", "score_share", "rank"))
@@ -410,7 +415,7 @@ def route_features(routes: tuple[str, ...]) -> tuple[str, ...]:
 
 def ranking_features(routes: tuple[str, ...]) -> tuple[str, ...]:
     """All of the ranker's features in the order of its columns."""
-    return (*route_features(routes), *MOVIE_FEATURES, *QUERY_FEATURES, *CROSS_FEATURES)
+    return (*route_features(routes), *MOVIE_FEATURES, *QUERY_FEATURES, *CROSS_FEATURES, PREDICTED_RATING)
 
 
 FEATURE_SOURCES: Final[dict[str, tuple[str, ...]]] = {
@@ -428,7 +433,8 @@ FEATURE_SOURCES: Final[dict[str, tuple[str, ...]]] = {
     CROSS_POPULARITY_GAP: (USER_ACTIVITY_VIEW, MOVIE_STATISTICS_VIEW),
     CROSS_POPULARITY_GAP_RECENT: (USER_ACTIVITY_VIEW, MOVIE_STATISTICS_VIEW),
 }
-"""The views that a feature reads; those of routes read none, they come from the first stage."""
+"""The views that a feature reads; those of routes and of the predicted rating read
+none, they come from models that ask the history."""
 
 
 def ranking_features_without(routes: tuple[str, ...], views: Collection[str]) -> tuple[str, ...]:

@@ -18,10 +18,12 @@ from marquee.assessment import Assessment, assess
 from marquee.candidates.movie_facts import MovieFacts, descriptions_of
 from marquee.candidates.routes import fit_routes
 from marquee.config import TrainingConfig
+from marquee.data.cold_moments import cold_moments
 from marquee.data.dataset import Dataset
 from marquee.data.histories import LabelledMoments, LabelledQueries
 from marquee.data.interactions import Interactions
 from marquee.data.splits import (
+    TemporalConfig,
     TemporalSplit,
     consumed,
     cut_moments,
@@ -29,6 +31,7 @@ from marquee.data.splits import (
     temporal_split,
     time_quantile,
 )
+from marquee.diagnosis import Questions
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.cross import Catalogue
 from marquee.features.movie_states import MovieStates, read_movie_states
@@ -37,7 +40,8 @@ from marquee.features.reader import StateReader
 from marquee.features.user_rows import read_queries
 from marquee.ranking.ranker import TrainingSet
 from marquee.ranking.rankers import fit_ranker
-from marquee.ranking.training_set import join_blocks, label_block
+from marquee.ranking.ratings import RatingModel
+from marquee.ranking.training_set import TrainingSetConfig, join_blocks, label_block
 from marquee.recommend import Recommender, training_window
 
 
@@ -130,6 +134,8 @@ class FirstStage:
             catalogue=catalogue,
             union=self.config.union,
             views_off=self.config.features.views_off,
+            ratings=RatingModel.fit(past, self.config.ratings, seed=self.config.seed),
+            policy=self.config.policy,
         )
 
     def ask(
@@ -192,7 +198,9 @@ def train(
     with clock.stage("evaluate") as report:
         asked, test = first_stage.ask(evaluated, split.test, events)
         rival = rival and rival.with_states(asked.catalogue.states)
-        assessment = assess(asked, split, test, config, champion=rival, on_progress=report)
+        moments = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
+        cold = Questions(*first_stage.ask(evaluated, moments, events)) if len(moments) else None
+        assessment = assess(asked, split, test, config, champion=rival, cold=cold, on_progress=report)
     with clock.stage("refit on all events"):
         last_us = int(events.timestamp_us[-1])
         # The state of the night after: all events are in it.
@@ -251,12 +259,8 @@ def collect_training_set(
     blocks: list[TrainingSet] = []
     n_queries = 0
     for number, (after_us, until_us) in enumerate(_windows(train, config.windows, config.window_share)):
-        moments = cut_moments(
-            train,
-            after_us=after_us,
-            until_us=until_us,
-            shares=config.history_shares,
-            min_events=config.min_events,
+        moments = _window_moments(
+            train, config, after_us=after_us, until_us=until_us, seed=first_stage.config.seed
         )
         moments = sample_moments(moments, config.max_queries - n_queries, seed=first_stage.config.seed)
         if len(moments):
@@ -270,6 +274,28 @@ def collect_training_set(
             break
     on_progress(config.windows, config.windows)
     return join_blocks(blocks)
+
+
+def _window_moments(
+    train: Interactions, config: TrainingSetConfig, *, after_us: int, until_us: int, seed: int
+) -> LabelledMoments:
+    """The labelled moments of one window: users in the midst of it, and newcomers."""
+    moments = cut_moments(
+        train,
+        after_us=after_us,
+        until_us=until_us,
+        shares=config.history_shares,
+        min_events=config.min_events,
+    )
+    if not config.newcomers:
+        return moments
+    begun = cold_moments(
+        train.take(train.timestamp_us <= until_us),
+        after_us=after_us,
+        config=TemporalConfig(min_events=config.min_events),
+        seed=seed,
+    )
+    return LabelledMoments.joined([moments, begun])
 
 
 def _windows(train: Interactions, n: int, share: float) -> Iterator[tuple[int, int]]:

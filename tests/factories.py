@@ -194,7 +194,11 @@ def quick_config(**differences: Any) -> TrainingConfig:
     """A training that takes a second on `taste_groups`."""
     values = {
         "temporal": {"min_events": 4},
-        "routes": {"ease": {"regularization": 20}, "als": {"factors": 6, "iterations": 4}},
+        "routes": {
+            "ease": {"regularization": 20},
+            "als": {"factors": 6, "iterations": 4, "regularization": 0.1},
+            "sequential": {"shrinkage": 20},
+        },
         "union": {"depth": 40},
         "training_set": {"windows": 3, "min_events": 3, "history_shares": [0.5]},
         "ranker": {"lightgbm": {"n_estimators": 25, "min_data_in_leaf": 10}},

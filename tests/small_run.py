@@ -31,10 +31,15 @@ DATASET = "folder"
 
 RECIPE: dict[str, Any] = {
     "temporal": {"min_events": 4},
-    "routes": {"enabled": ["als", "popular"], "als": {"factors": 2, "iterations": 1}},
+    "routes": {
+        "enabled": ["als", "popular"],
+        "als": {"factors": 2, "iterations": 1, "regularization": 0.1, "half_life_events": 10},
+    },
     "union": {"depth": 40},
     "training_set": {"windows": 2, "min_events": 3, "history_shares": [0.5]},
-    "ranker": {"lightgbm": {"n_estimators": 10, "min_data_in_leaf": 10}},
+    "ranker": {
+        "lightgbm": {"n_estimators": 10, "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 10}
+    },
     "evaluation": {"bootstrap": {"resamples": 100}},
     # Whatever beats the best route by any amount passes: what is tested is what the verdict leads to.
     "gate": {"cuts": [{"k": 12, "tolerance": 1.0}], "bootstrap": {"resamples": 100}},

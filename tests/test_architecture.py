@@ -83,6 +83,7 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
         ("training/part", "from mlflow import log_metric", "door-adapters"),
         ("features/part", "import lightgbm", "door-ranking"),
         ("ranking/part", "from implicit.als import AlternatingLeastSquares", "door-candidates"),
+        ("data/part", "import faiss", "door-candidates"),
         ("training/part", "import rich.console", "door-cli"),
         ("../feature_repo/views", "from marquee.features import part", "declarations"),
     ],

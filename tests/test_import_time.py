@@ -15,6 +15,7 @@ PLATFORM = [
     "lightgbm",
     "xgboost",
     "implicit",
+    "faiss",
     "duckdb",
     "polars",
     "numpy",

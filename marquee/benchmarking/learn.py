@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from marquee.benchmarking.holdouts import Holdout, HoldoutConfig, Order, holdouts
-from marquee.benchmarking.route_search import ndcg_of, search_routes
+from marquee.benchmarking.route_search import Exam, ndcg_of, search_routes
 from marquee.benchmarking.stage import SplitStage
 from marquee.data.histories import LabelledQueries
 from marquee.data.interactions import Interactions
@@ -36,6 +36,8 @@ class LearnConfig(BaseModel):
     """How the training part is divided."""
     search_max_events: int = Field(default=5_000_000, ge=0)
     """Above this many training events the routes keep the knobs that they start with."""
+    search_folds: int = Field(default=2, ge=1)
+    """Hold-outs that knobs are judged on."""
     blend: RouteBlendConfig = RouteBlendConfig()
     """The linear second stage."""
     trees: LightGbmConfig = LightGbmConfig(
@@ -86,8 +88,11 @@ def learn(
         )
     rng = np.random.default_rng(stage.seed)
     if len(train) <= config.search_max_events:
-        asked = _ask(folds[0], stage, config.holdout.max_choice_queries, rng)
-        stage = search_routes(folds[0], asked, stage, order=order, k=k)
+        n_choice = config.holdout.max_choice_queries
+        exams = [
+            Exam.of(fold, _ask(fold, stage, n_choice, rng), stage) for fold in folds[: config.search_folds]
+        ]
+        stage = search_routes(exams, stage, order=order, k=k)
     with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
         ranker, chosen, choices = _second_stage(folds, stage, k=k, config=config, rng=rng)
         return Learned(stage.fit(train).with_ranker(ranker), stage, chosen, choices)

@@ -1,7 +1,8 @@
 """Knobs of the routes, chosen on a hold-out of the training part: one knob at a time, a few values each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from marquee.benchmarking.stage import SplitStage
 from marquee.candidates.route import RouteConfig
 from marquee.candidates.routes import ROUTE_TYPES, RoutesConfig
 from marquee.data.histories import LabelledQueries
+from marquee.data.interactions import Interactions
 from marquee.evaluation import ranking_metrics
 from marquee.evaluation.relevance import judge
+from marquee.recommend import Recommender
 
 TIMED_ROUTES: Final = frozenset({"sequential", "nearby", "trending", "recent_popular"})
 """Routes that read the order of events: without one they are noise."""
@@ -35,9 +38,9 @@ _GRIDS: Final[Mapping[str, Grid]] = {
         ("value_weight", (0.0, 0.15, 0.3)),
     ),
     "als": (
-        ("regularization", (5.0, 10.0, 20.0, 35.0, 60.0)),
-        ("confidence", (0.4, 0.7, 1.5, 3.0, 6.0)),
-        ("factors", (32, 64, 128, 192)),
+        ("regularization", (5.0, 10.0, 15.0, 20.0, 27.0, 40.0)),
+        ("confidence", (0.4, 0.7, 1.0, 1.5, 3.0, 6.0)),
+        ("factors", (32, 64, 128)),
         ("value_weight", (0.0, 0.15, 0.3)),
     ),
 }
@@ -64,31 +67,41 @@ def start_routes(names: Sequence[str], order: Order) -> RoutesConfig:
     return routes
 
 
-def search_routes(
-    holdout: Holdout,
-    asked: LabelledQueries,
-    stage: SplitStage,
-    *,
-    order: Order,
-    k: int,
-) -> SplitStage:
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """A hold-out, and questions about its hidden events."""
+
+    holdout: Holdout
+    asked: LabelledQueries
+    asker: Recommender  # knows the movies, which are the same whatever the knobs
+
+    @classmethod
+    def of(cls, holdout: Holdout, asked: LabelledQueries, stage: SplitStage) -> Self:
+        """The questions of one hold-out."""
+        asker = _alone(stage, "popular").fit(holdout.known, known_share=holdout.known_share)
+        return cls(holdout, asked, asker)
+
+    def ndcg(self, stage: SplitStage, name: str, k: int) -> float:
+        """Mean NDCG@k of one route with the stage's knobs, fitted on what is known."""
+        route = _alone(stage, name).fit_routes(self.holdout.known)[name]
+        return ndcg_of(self.asker.route_lists(route, self.asked.queries, k), self.asked, k)
+
+
+def search_routes(exams: Sequence[Exam], stage: SplitStage, *, order: Order, k: int) -> SplitStage:
     """The stage with the knobs whose route brings most of the hidden events to the top, by NDCG@k.
 
     Args:
-        holdout: what routes are fitted on.
-        asked: questions about its hidden events.
+        exams: one or more; a knob is judged by its mean, of which chance is the smaller part.
         stage: where the search begins.
         order: whether memory of the latest events is searched, too.
         k: the cut.
     """
-    # What is known of the movies is the same whatever the knobs.
-    asker = _alone(stage, "popular").fit(holdout.known, known_share=holdout.known_share)
+    known = exams[0].holdout.known
     with threadpool_limits(1, "blas"):
         for name in stage.routes.enabled:
-            for knob, values in _grid(stage.routes.knobs_of(name), name, holdout=holdout, order=order):
+            for knob, values in _grid(stage.routes.knobs_of(name), name, known=known, order=order):
                 tried = [_changed(stage, name, {knob: value}) for value in values]
-                routes = (_alone(each, name).fit_routes(holdout.known)[name] for each in tried)
-                scores = [ndcg_of(asker.route_lists(route, asked.queries, k), asked, k) for route in routes]
+                scores = [np.mean([exam.ndcg(each, name, k) for exam in exams]) for each in tried]
                 stage = tried[int(np.argmax(scores))]
     return stage
 
@@ -98,15 +111,15 @@ def ndcg_of(lists: NDArray[np.int32], asked: LabelledQueries, k: int) -> float:
     return float(ranking_metrics.ndcg(judge(lists, asked.targets), k).mean())
 
 
-def _grid(knobs: RouteConfig, name: str, *, holdout: Holdout, order: Order) -> Grid:
-    has_values = np.isfinite(holdout.known.value).any() and np.nanstd(holdout.known.value) > 0
-    known = type(knobs).model_fields
+def _grid(knobs: RouteConfig, name: str, *, known: Interactions, order: Order) -> Grid:
+    has_values = np.isfinite(known.value).any() and np.nanstd(known.value) > 0
+    fields = type(knobs).model_fields
     grid = [
         (knob, values)
         for knob, values in _GRIDS.get(name, ())
-        if knob in known and (has_values or knob != "value_weight")
+        if knob in fields and (has_values or knob != "value_weight")
     ]
-    if order == "time" and "half_life_events" in known and name in _GRIDS:
+    if order == "time" and "half_life_events" in fields and name in _GRIDS:
         grid.append(("half_life_events", _HALF_LIVES))
     return grid
 

@@ -25,6 +25,8 @@ from marquee.features.reader import MOVIE_COLUMNS
 from marquee.features.state import SideTables
 from marquee.features.state.facts import movie_profile
 from marquee.features.user_rows import queries_of
+from marquee.ranking.ratings import RatingModel
+from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.recommend import Recommender
 
 VIEWS_OFF: Final = (schema.REQUEST_CONTEXT, schema.MOVIE_PUBLICITY_VIEW)
@@ -116,6 +118,7 @@ class SplitStage:
             catalogue=Catalogue(self.movies, states, Calendar.of(None)),
             union=self.union,
             views_off=VIEWS_OFF,
+            ratings=RatingModel.fit(known, RatingsConfig(), seed=self.seed),
         )
 
     def fit_routes(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -21,17 +22,17 @@ from marquee.errors import ConfigError
 class AlsConfig(RouteConfig):
     """Knobs of implicit ALS."""
 
-    factors: int = Field(default=48, ge=1)
+    factors: int = Field(default=64, ge=1)
     """Length of the latent vectors."""
-    regularization: float = Field(default=0.1, gt=0)
+    regularization: float = Field(default=20.0, gt=0)
     """Weight of the squared norm of the factors."""
-    confidence: float = Field(default=5.0, gt=0)
+    confidence: float = Field(default=2.0, gt=0)
     """How much more a chosen item counts than one that was not (α of the paper)."""
     value_weight: float = Field(default=0.0, ge=0, le=1)
     """How much more an event counts whose value is one standard deviation above the mean; 0: all alike."""
     iterations: int = Field(default=10, ge=1)
     """Alternations of the training."""
-    half_life_events: float | None = Field(default=10.0, gt=0)
+    half_life_events: float | None = Field(default=5.0, gt=0)
     """An event of the asking history counts half after this many later ones; None: all alike."""
 
     @classmethod
@@ -100,12 +101,16 @@ class ImplicitAls:
             value_weights=value_weights,
         )
 
+    @cached_property
+    def _equations(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Item factors, and the part of every user's left side that no history changes: YᵀY + λI."""
+        factors = self.item_factors.astype(np.float64)
+        return factors, factors.T @ factors + self.regularization * np.eye(factors.shape[1])
+
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """User vectors `(n_queries, n_factors) float32`; zero for an empty history."""
-        n_factors = self.item_factors.shape[1]
-        factors = self.item_factors.astype(np.float64)
-        shared = factors.T @ factors + self.regularization * np.eye(n_factors)
-        vectors = np.empty((len(histories), n_factors), np.float32)
+        factors, shared = self._equations
+        vectors = np.empty((len(histories), factors.shape[1]), np.float32)
         recency = histories.recency_weights(self.half_life_events).astype(np.float64)
         confidence = (1 + self.confidence) * self.value_weights.weigh(histories.value).astype(np.float64)
         # C - I: never below zero, where the left side might have no solution.

@@ -22,9 +22,9 @@ from marquee.errors import ConfigError
 class EaseConfig(RouteConfig):
     """Knobs of EASE."""
 
-    regularization: float = Field(default=400.0, gt=0)
+    regularization: float = Field(default=1000.0, gt=0)
     """λ of the paper: weight of the squared norm of the item-item matrix."""
-    half_life_events: float | None = Field(default=10.0, gt=0)
+    half_life_events: float | None = Field(default=5.0, gt=0)
     """An event counts half after this many later ones; None weighs the whole history alike."""
     value_weight: float = Field(default=0.0, ge=0, le=1)
     """How much more an event counts whose value is one standard deviation above the mean; 0: all alike."""

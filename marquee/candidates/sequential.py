@@ -18,11 +18,11 @@ from marquee.data.interactions import Interactions
 class SequentialConfig(RouteConfig):
     """Knobs of the transition model."""
 
-    window_events: int = Field(default=10, ge=1)
+    window_events: int = Field(default=20, ge=1)
     """How many of the following events count as "next"."""
-    decay: float = Field(default=0.7, gt=0, le=1)
+    decay: float = Field(default=0.9, gt=0, le=1)
     """Weight of each further event relative to the one before."""
-    shrinkage: float = Field(default=20.0, ge=0)
+    shrinkage: float = Field(default=100.0, ge=0)
     """Pseudo-transitions that pull the shares of a rarely left item towards zero."""
     half_life_events: float = Field(default=3.0, gt=0)
     """An event of the asking history counts half after this many later ones."""

@@ -134,6 +134,18 @@ class LabelledMoments:
     def __len__(self) -> int:
         return len(self.user_index)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The moments of all parts by user and time, each user and moment once: the earlier part's."""
+        user = np.concatenate([part.user_index for part in parts])
+        time = np.concatenate([part.time_us for part in parts])
+        targets = [part.targets[row] for part in parts for row in range(len(part))]
+        order = np.lexsort((time, user))  # stable: of equals the earlier part's is the first
+        is_new = np.ones(len(order), bool)
+        is_new[1:] = (np.diff(user[order]) != 0) | (np.diff(time[order]) != 0)
+        rows = order[is_new]
+        return cls(user[rows], time[rows], Ragged.of([targets[row] for row in rows]))
+
     def take(self, rows: NDArray[np.integer]) -> Self:
         """The moments at `rows`, in that order."""
         return type(self)(

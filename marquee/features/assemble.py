@@ -38,6 +38,7 @@ def assemble(
     row: NDArray[np.integer],
     item_index: NDArray[np.int32],
     route_values: NDArray[np.float32],
+    predicted_rating: NDArray[np.float32],
     catalogue: Catalogue,
 ) -> NDArray[np.float32]:
     """Build the feature matrix of (query, candidate) pairs.
@@ -49,6 +50,7 @@ def assemble(
         row: `(n_pairs,)` the query of each pair.
         item_index: `(n_pairs,) int32` the candidate of each pair.
         route_values: `(n_pairs, n_route_features) float32` in the order of `schema.route_features`.
+        predicted_rating: `(n_pairs,) float32` stars, NaN where there is no prediction.
         catalogue: movies, and their state at the moments of the queries.
 
     Returns:
@@ -62,5 +64,6 @@ def assemble(
             states.matrix[moment[row], item_index][:, _MOVIE_COLUMNS],
             query_features(queries, catalogue.calendar)[row],
             cross_features(queries, row, item_index, catalogue),
+            predicted_rating[:, np.newaxis],
         ]
     )

@@ -35,6 +35,8 @@ def test_from_file_that_is_empty_is_the_defaults(tmp_path):
         ("routes: {enabled: [ease, nonsense]}", "nonsense"),
         ("union: {depth: many}", "many"),
         ("features: {views_off: [weather]}", "weather"),
+        ("policy: {diversity: {relevance: 1.5}}", "policy.diversity.relevance"),
+        ("policy: {limit_without_profile: 22}", "22"),
         ("evaluation: {ks: [5]}", "ks"),
         ("gate: {k: 3, cuts: [{k: 3, tolerance: 0}]}", "3"),
         ("- a\n- list", "top level"),

@@ -64,6 +64,23 @@ def test_model_read_from_a_bundle_recommends_the_same(trained, path):
     np.testing.assert_array_equal(after.score, before.score)
 
 
+def test_model_read_from_a_bundle_predicts_the_same_stars(trained, path):
+    pairs = np.array([0, 0, 1]), np.array([1, 4, 4], np.int32)
+
+    before = trained.recommender.stars(ASKED.histories, *pairs)
+    after = Model.read(path).recommender.stars(ASKED.histories, *pairs)
+
+    assert np.isfinite(before).all()
+    np.testing.assert_array_equal(after, before)
+
+
+def test_model_of_a_bundle_without_ratings_has_no_stars(trained, tmp_path):
+    parts = pack(replace(trained.recommender, ratings=None), trained.dataset.movies)
+    write_bundle(tmp_path / "bundle", parts, content=trained.content, provenance={})
+
+    assert Model.read(tmp_path / "bundle").recommender.ratings is None
+
+
 def test_model_packed_again_is_the_same_files(trained, path):
     model = Model.read(path)
 

@@ -7,6 +7,7 @@ import pytest
 from marquee import schema
 from marquee.candidates.union import UnionConfig
 from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.features.context import DAY_US
 from marquee.recommend import Recommender, Restrictions, training_window
 from tests.factories import SECOND_US, events, first_stage, queries, quick_config, taste_groups
 
@@ -37,6 +38,25 @@ def test_feature_names_are_the_schemas_for_its_routes(recommender):
     enabled = quick_config().routes.enabled
 
     assert recommender.feature_names == schema.ranking_features(enabled)
+
+
+def test_features_hold_the_stars_that_are_shown(recommender):
+    candidates, features = recommender.propose(ASKED)
+
+    column = features[:, recommender.feature_names.index(schema.PREDICTED_RATING)]
+    stars = recommender.stars(ASKED.histories, candidates.row, candidates.item_index)
+    np.testing.assert_array_equal(column, stars)
+    assert 2 <= stars.min() < stars.max() <= 5  # of `taste_groups`: 5 for the own taste, 2 for others
+    own = (
+        candidates.item_index[candidates.row == 0] % 3 == 0
+    )  # the first query chose items of the first taste
+    assert stars[candidates.row == 0][own].mean() > stars[candidates.row == 0][~own].mean()
+
+
+def test_stars_where_nobody_rated_are_unknown(recommender):
+    unrated = replace(recommender, ratings=None)
+
+    assert np.isnan(unrated.stars(ASKED.histories, np.array([0, 2]), np.array([1, 4], np.int32))).all()
 
 
 def test_recommend_ranker_decides_the_order(recommender):
@@ -128,6 +148,35 @@ def test_route_lists_leave_out_what_was_seen(recommender):
     for query in range(3):
         seen = ASKED.histories.item_index[ASKED.histories.row == query]
         assert not np.isin(seen, lists[query]).any()
+
+
+def test_route_lists_in_blocks_leave_each_query_its_own_restrictions(recommender, monkeypatch):
+    restrictions = Restrictions(excluded=[np.array([0]), np.array([1]), np.array([3])])
+    popular = recommender.routes["popular"]
+    monkeypatch.setattr("marquee.candidates.union.BLOCK_CELLS", len(recommender.items))
+
+    lists = recommender.route_lists(popular, ASKED, 90, restrictions=restrictions)
+
+    for query, (seen, unwanted) in enumerate([({0, 3, 6}, {0}), ({1}, {1}), (set(), {3})]):
+        shown = lists[query][lists[query] != UNKNOWN_INDEX].tolist()
+        assert set(range(90)) - set(shown) == seen | unwanted
+
+
+def test_hidden_items_follow_the_state_at_the_moment_that_is_asked(recommender):
+    states = recommender.catalogue.states
+    later = np.concatenate([states.matrix, states.matrix])
+    later[1, 0, schema.MOVIE_STATE.index(schema.MOVIE_MIN_AGE)] = 18
+    first_us = int(states.moments_us[0])
+    moments = np.array([first_us, first_us + DAY_US])
+    asked = recommender.with_states(replace(states, matrix=later, moments_us=moments))
+    limits = Restrictions(np.array([12, 12], np.float32))
+
+    hidden = asked.hidden(moments, limits)
+    similar = asked.similar(6, 90, restrictions=Restrictions(np.array([12], np.float32)))
+
+    assert hidden[:, 0].tolist() == [False, True]
+    assert 0 not in similar.item_index  # by the newest
+    assert 0 in recommender.similar(6, 90, restrictions=Restrictions(np.array([12], np.float32))).item_index
 
 
 def test_similar_is_the_best_of_its_route(recommender):

@@ -224,6 +224,21 @@ def test_collect_training_set_first_stage_of_a_window_knows_nothing_of_it(datase
         assert n_learned == (chosen.timestamp_us <= chosen.timestamp_us[n_learned - 1]).sum()
 
 
+@pytest.mark.parametrize("newcomers", [True, False])
+def test_collect_training_set_asks_newcomers_only_if_wanted(dataset, monkeypatch, newcomers):
+    lengths: list[int] = []
+    propose = Recommender.propose
+
+    def noting(self, queries, *arguments):
+        lengths.extend(queries.histories.lengths)
+        return propose(self, queries, *arguments)
+
+    monkeypatch.setattr(Recommender, "propose", noting)
+    rows_of(dataset, window_share=0.3, newcomers=newcomers)
+
+    assert (0 in lengths) == newcomers
+
+
 def test_collect_training_set_movies_are_as_of_the_day_of_each_request(dataset, monkeypatch):
     asked: list[tuple[Recommender, Queries]] = []
     propose = Recommender.propose

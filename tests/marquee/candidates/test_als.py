@@ -16,7 +16,9 @@ from tests.factories import all_histories, checkerboard, histories
 
 class TestImplicitAls(RouteConformance):
     def fit(self, interactions, seed):
-        return ImplicitAls.fit(interactions, AlsConfig(factors=2, iterations=15), seed=seed)
+        return ImplicitAls.fit(
+            interactions, AlsConfig(factors=2, iterations=15, regularization=0.1), seed=seed
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,14 @@ def ids(items: list[dict[str, object]]) -> list[str]:
 def test_recommend_json_for_a_known_user_has_the_promised_keys(shell: Shell, trained: Place):
     answer = shell("recommend", "--user", USER, "--json").json
 
-    assert answer.keys() == {"user_id", "basis", "bundle_id", "items"}
+    assert answer.keys() == {"user_id", "basis", "maturity_limit", "bundle_id", "items"}
+    assert answer["maturity_limit"] is None
     assert answer["user_id"] == USER
     assert answer["bundle_id"] == trained.bundle_id()
     assert answer["basis"] == "after 30 events"
     assert len(answer["items"]) == 12
-    assert all(item.keys() == ITEM_KEYS for item in answer["items"])
+    assert all(item.keys() == ITEM_KEYS | {"stars"} for item in answer["items"])
+    assert all(2 <= item["stars"] <= 5 for item in answer["items"])  # the ratings of `taste_groups`
     assert [item["rank"] for item in answer["items"]] == list(range(1, 13))
     assert [item["score"] for item in answer["items"]] == sorted(
         (item["score"] for item in answer["items"]), reverse=True
@@ -169,14 +172,104 @@ def test_recommend_from_a_run_folder_given_by_path_reads_its_bundle(shell: Shell
     assert shell("recommend", "--bundle", run, "--json").json == shell("recommend", "--json").json
 
 
-def test_recommend_without_the_warehouse_says_so_and_still_answers(trained: Place, tmp_path: Path):
+@pytest.mark.parametrize("limit", [12, 18])
+def test_similar_under_a_maturity_limit_shows_only_what_is_known_to_suit(
+    shell: Shell, trained: Place, limit: int
+):
+    known = min_ages(trained)
+
+    items = shell("similar", "m000", "--maturity-limit", limit, "-n", "100", "--json").json["items"]
+
+    assert items
+    assert all(known[item] is not None and known[item] <= limit for item in ids(items))
+
+
+def test_similar_with_exclude_leaves_those_out_and_fills_up(shell: Shell):
+    before = ids(shell("similar", "m001", "-n", "4", "--json").json["items"])
+    after = ids(
+        shell("similar", "m001", "-n", "4", "--exclude", f"{before[0]},{before[2]}", "--json").json["items"]
+    )
+
+    assert after[:2] == [before[1], before[3]]
+    assert len(set(after) - {before[0], before[2]}) == 4
+
+
+@pytest.mark.parametrize("item", ["m001", "m004", "Movie 1", "Movie 4"])  # from 18 years, and unrated
+def test_similar_to_what_the_limit_hides_is_refused_without_a_word_of_it(shell: Shell, item: str):
+    shell("similar", item, "--maturity-limit", "12").require_error(f"'{item}'", "limit 12")
+
+
+def test_similar_to_an_ambiguous_title_under_a_limit_names_only_what_suits(shell: Shell, trained: Place):
+    known = min_ages(trained)
+
+    outcome = shell("similar", "movie", "--maturity-limit", "12")
+
+    named = set(re.findall(r"m\d{3}", outcome.err))
+    outcome.require_error("'movie' fits 90 items")
+    assert len(named) == 5
+    assert {known[item] for item in named} == {12}
+
+
+def test_recommend_with_explain_gives_each_item_a_reason_of_the_history(shell: Shell):
+    history = ["m001", "m004", "m007", "m010"]
+
+    items = shell("recommend", "--history", ",".join(history), "--explain", "--json").json["items"]
+
+    assert all(item.keys() == ITEM_KEYS | {"stars", "reason"} for item in items)
+    reasons = [item["reason"] for item in items]
+    assert all(reason.keys() == {"text", "basis", "items", "drop", "shared"} for reason in reasons)
+    assert {name for reason in reasons for name in reason["items"]} <= set(history)
+    of_one = [reason for reason in reasons if reason["basis"] == "watched"]
+    assert of_one
+    for reason in of_one:
+        number = int(reason["items"][0][1:])
+        assert f"because you watched Movie {number} (" in reason["text"]
+        assert reason["drop"] > 0
+    assert any(reason["shared"]["directors"] or reason["shared"]["cast"] for reason in of_one)
+
+
+def test_recommend_with_explain_says_it_in_words_under_the_list(shell: Shell):
+    explained = shell("recommend", "--history", "m001,m004", "--explain", "-n", "3")
+    plain = shell("recommend", "--history", "m001,m004", "-n", "3")
+
+    assert explained.out.startswith(plain.out.rstrip())
+    lines = explained.out[len(plain.out.rstrip()) :].strip().splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+
+
+def test_recommend_with_contributions_names_features_strongest_first(shell: Shell):
+    items = shell("recommend", "--history", "m001,m004", "--contributions", "--json").json["items"]
+
+    for item in items:
+        adds = list(item["reason"]["contributions"].values())
+        assert 0 < len(adds) <= 5
+        assert [abs(value) for value in adds] == sorted(map(abs, adds), reverse=True)
+
+
+def test_recommend_for_nobody_with_explain_is_for_everybody(shell: Shell):
+    items = shell("recommend", "--explain", "--json").json["items"]
+
+    assert {item["reason"]["basis"] for item in items} <= {
+        "popular", "popular_now", "acclaimed", "moment", "movie", "everybody",
+    }  # fmt: skip
+    assert all(item["reason"]["drop"] is None and item["reason"]["items"] == [] for item in items)
+
+
+def test_recommend_without_store_and_warehouse_says_so_and_answers_with_what_suits_all(
+    trained: Place, tmp_path: Path
+):
     elsewhere = Place(tmp_path)
 
-    outcome = run_here("recommend", "--user", USER, "--runs", trained.runs, "--json", at=elsewhere)
+    named = run_here("recommend", "--user", USER, "--runs", trained.runs, "--json", at=elsewhere)
+    unnamed = run_here("recommend", "--runs", trained.runs, "--json", at=elsewhere)
 
-    assert outcome.code == 0
-    assert "no history" in outcome.err
-    assert "without history" in outcome.json["basis"]
+    assert named.code == unnamed.code == 0
+    assert "no history" in named.err
+    assert "no profile" in named.err
+    assert "without history" in named.json["basis"]
+    assert named.json["maturity_limit"] == 0
+    assert named.json["items"] == []  # nothing in this catalogue suits everybody
+    assert len(unnamed.json["items"]) == 12
 
 
 def test_recommend_twice_is_the_same_list(shell: Shell):

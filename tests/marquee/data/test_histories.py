@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marquee.data.histories import Histories
+from marquee.data.histories import Histories, LabelledMoments
+from marquee.data.interactions import Ragged
 from tests.factories import events, histories, labelled, queries
 
 
@@ -73,3 +74,19 @@ def test_take_of_labelled_queries_keeps_question_and_answer_together():
     assert taken.queries.user_index.tolist() == [8]
     assert taken.queries.histories.item_index.tolist() == [1, 2]
     assert taken.targets[0].tolist() == [6, 4]
+
+
+def test_joined_moments_come_by_user_and_time_and_each_once():
+    first = LabelledMoments(np.array([2, 1], np.int32), np.array([5, 9]), Ragged.of([[7], [8, 3]]))
+    second = LabelledMoments(np.array([1, 1], np.int32), np.array([4, 9]), Ragged.of([[2], [6]]))
+
+    found = LabelledMoments.joined([first, second])
+
+    assert [found.user_index.tolist(), found.time_us.tolist()] == [[1, 1, 2], [4, 9, 5]]
+    assert [found.targets[row].tolist() for row in range(3)] == [[2], [8, 3], [7]]  # (1, 9) by the first part
+
+
+def test_joined_of_no_moment_is_empty():
+    none = LabelledMoments(np.empty(0, np.int32), np.empty(0, np.int64), Ragged.of([]))
+
+    assert len(LabelledMoments.joined([none, none])) == 0

@@ -22,7 +22,16 @@ def test_assemble_puts_each_part_where_the_schema_names_it():
     row, item = np.array([0, 1, 1]), np.array([7, 8, 9], np.int32)
     route_values = np.arange(9, dtype=np.float32).reshape(3, 3)
 
-    features = assemble(asked, row=row, item_index=item, route_values=route_values, catalogue=catalogue)
+    stars = np.array([1.5, np.nan, 4.5], np.float32)
+
+    features = assemble(
+        asked,
+        row=row,
+        item_index=item,
+        route_values=route_values,
+        predicted_rating=stars,
+        catalogue=catalogue,
+    )
 
     names = schema.ranking_features(("ease",))
     assert features.shape == (3, len(names))
@@ -37,6 +46,7 @@ def test_assemble_puts_each_part_where_the_schema_names_it():
         ),
         schema.QUERY_FEATURES: query_features(asked, catalogue.calendar)[row],
         schema.CROSS_FEATURES: cross_features(asked, row, item, catalogue),
+        (schema.PREDICTED_RATING,): stars[:, np.newaxis],
     }
     for wanted, values in parts.items():
         np.testing.assert_array_equal(features[:, [names.index(name) for name in wanted]], values)
