@@ -108,6 +108,7 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python -m benchmarks.ablation
 	$(BIN)/python -m benchmarks.diversity
 	$(BIN)/python -m benchmarks.recommend_speed
+	$(BIN)/python -m benchmarks.similar_items
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.point_in_time
 	$(BIN)/python .ci/with_redis.py $(BIN)/python -m benchmarks.feature_state

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from marquee.candidates.routes import RoutesConfig
+from marquee.candidates.similar_index import SimilarConfig
 from marquee.candidates.union import UnionConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.splits import TemporalConfig
@@ -48,6 +49,8 @@ class TrainingConfig(BaseModel):
     """First stage."""
     union: UnionConfig = UnionConfig()
     """How many candidates the first stage hands on."""
+    similar: SimilarConfig = SimilarConfig()
+    """How similar items are found."""
     features: FeaturesConfig = FeaturesConfig()
     """What the ranker reads of the feature store."""
     training_set: TrainingSetConfig = TrainingSetConfig()

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from marquee import schema
 from marquee.bundle import Bundle, Manifest, Parts
 from marquee.candidates.routes import ROUTE_TYPES
+from marquee.candidates.similar_index import read_similar_index
 from marquee.candidates.union import UnionConfig
 from marquee.data.interactions import Vocabulary
 from marquee.errors import BundleError
@@ -70,6 +71,9 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
         },
         texts={f"ranker/{recommender.ranker.name}": recommender.ranker.to_text()},
     )
+    if recommender.similar_index is not None:
+        index = recommender.similar_index.arrays()
+        parts.arrays.update({f"similar/{kind}": array for kind, array in index.items()})
     if recommender.ratings is not None:
         parts.arrays.update({f"ratings/{key}": array for key, array in recommender.ratings.arrays().items()})
     for name, route in recommender.routes.items():
@@ -93,17 +97,19 @@ def unpack(bundle: Bundle) -> Recommender:
     parts, content = bundle.parts, bundle.manifest.content
     config = content["config"]
     ratings = parts.under("ratings")
+    routes = {
+        name: ROUTE_TYPES[name].from_arrays(parts.under(f"routes/{name}")) for name in content["routes"]
+    }
     recommender = Recommender(
         items=Vocabulary(parts.tables["movies"][schema.ITEM_ID]),
-        routes={
-            name: ROUTE_TYPES[name].from_arrays(parts.under(f"routes/{name}")) for name in content["routes"]
-        },
+        routes=routes,
         catalogue=_catalogue(parts),
         union=UnionConfig.model_validate(config["union"]),
         ranker=read_ranker(parts.texts_under("ranker")),
         views_off=FeaturesConfig.model_validate(config["features"]).views_off,
         ratings=RatingModel.from_arrays(ratings) if ratings else None,
         policy=PolicyConfig.model_validate(config.get("policy", {})),
+        similar_index=read_similar_index(routes, parts.under("similar")),
     )
     _check_order("movie state", content["movie_state_order"], schema.MOVIE_STATE)
     _check_order("features", content["feature_order"], recommender.feature_names)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Self
+from typing import Self, TypeGuard
 
 import numpy as np
 import scipy.sparse as sp
@@ -119,7 +119,7 @@ class Recommender:
 
     def route_scores(self, route: Route, queries: Queries) -> NDArray[np.float32]:
         """One route's scores of all items, `(n_queries, n_items)`, fresh if it reads the movies' state."""
-        if not isinstance(route, StateRoute) or schema.MOVIE_STATISTICS_VIEW in self.views_off:
+        if not _reads_state(route) or schema.MOVIE_STATISTICS_VIEW in self.views_off:
             return route.score(queries.histories)
         states = self.catalogue.states
         return route.levels(states)[states.moment_of(queries.time_us)]
@@ -281,6 +281,11 @@ class Recommender:
         items = top_items(scores, n)
         values = np.where(items == UNKNOWN_INDEX, np.nan, scores[0, items[0]])
         return Lists(items, values.astype(np.float32))
+
+
+def _reads_state(route: Route) -> TypeGuard[StateRoute]:
+    """Whether it is a `StateRoute`: asking the protocol would take longer than some routes do."""
+    return hasattr(route, "levels")
 
 
 def by_score(candidates: Candidates, scores: NDArray[np.float32]) -> NDArray[np.int64]:

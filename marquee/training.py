@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from marquee.assessment import Assessment, assess
 from marquee.candidates.movie_facts import MovieFacts, descriptions_of
 from marquee.candidates.routes import fit_routes
+from marquee.candidates.similar_index import index_similar
 from marquee.config import TrainingConfig
 from marquee.data.cold_moments import cold_moments
 from marquee.data.dataset import Dataset
@@ -206,9 +207,9 @@ def train(
         # The state of the night after: all events are in it.
         midnight_us = (last_us // DAY_US + 1) * DAY_US
         final = first_stage.fit(events, until_us=last_us, as_of_us=midnight_us)
-    return TrainingResult(
-        replace(final, ranker=evaluated.ranker), evaluated, split, test, assessment, clock.seconds
-    )
+        index = index_similar(final.routes, config.similar, seed=config.seed)
+    served = replace(final, ranker=evaluated.ranker, similar_index=index)
+    return TrainingResult(served, evaluated, split, test, assessment, clock.seconds)
 
 
 def _champion(

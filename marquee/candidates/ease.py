@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field
 from scipy.linalg import lapack, solve_triangular
 from threadpoolctl import threadpool_limits
 
-from marquee.candidates.matrix import history_matrix, user_item_matrix
+from marquee.candidates.matrix import user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
@@ -81,15 +82,22 @@ class Ease:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted history times weights; items that are not modelled are `-inf`."""
-        history = history_matrix(
-            histories,
-            self.n_items,
-            half_life_events=self.half_life_events,
-            weights=self.value_weights,
-        )
+        weight = histories.recency_weights(self.half_life_events) * self.value_weights.weigh(histories.value)
+        column = self._columns[histories.item_index]
+        known = column >= 0
+        offsets = np.concatenate([[0], np.cumsum(known)])[histories.offsets]
+        shape = (len(histories), len(self.modelled))
+        history = sp.csr_array((weight[known], column[known], offsets), shape=shape)
         scores = np.full((len(histories), self.n_items), -np.inf, np.float32)
-        scores[:, self.modelled] = history[:, self.modelled] @ self.weights
+        scores[:, self.modelled] = history @ self.weights
         return scores
+
+    @cached_property
+    def _columns(self) -> NDArray[np.int32]:
+        """Where each item is among the modelled ones, `(n_items,)`, -1 for the others."""
+        columns = np.full(self.n_items, -1, np.int32)
+        columns[self.modelled] = np.arange(len(self.modelled))
+        return columns
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
         """The weights from one item; `-inf` for itself and for items that are not modelled."""

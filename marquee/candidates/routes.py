@@ -26,7 +26,13 @@ class RoutesConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: Annotated[tuple[str, ...], Field(min_length=1)] = ("ease", "sequential", "als", "popular", "content")
+    enabled: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "ease",
+        "sequential",
+        "als",
+        "popular",
+        "content",
+    )
     """Routes of the union, the one that breaks ties first; also the order of their features."""
     ease: EaseConfig = EaseConfig()
     sequential: SequentialConfig = SequentialConfig()

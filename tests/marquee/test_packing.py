@@ -5,6 +5,7 @@ import pytest
 
 from marquee import schema
 from marquee.bundle import Bundle, read_manifest, write_bundle
+from marquee.candidates.similar_index import SimilarConfig, index_similar
 from marquee.errors import BundleError
 from marquee.packing import DISPLAY_COLUMNS, Model, pack, unpack
 from marquee.ranking.lightgbm import LightGbmRanker
@@ -53,6 +54,21 @@ def trained():
 @pytest.fixture
 def path(trained, tmp_path):
     return trained.write(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "lsh"])
+def test_model_read_from_a_bundle_has_its_index_of_similar_items(trained, tmp_path, monkeypatch, kind):
+    config = SimilarConfig(index=kind, index_from_items=1)
+    index = index_similar(trained.recommender.routes, config, seed=1)
+    indexed = replace(trained.recommender, similar_index=index)
+    write_bundle(
+        tmp_path / "bundle", pack(indexed, trained.dataset.movies), content=trained.content, provenance={}
+    )
+
+    read = Model.read(tmp_path / "bundle").recommender
+
+    monkeypatch.setattr(type(read.routes["als"]), "similar", None)  # item by item is out of order
+    np.testing.assert_array_equal(read.similar(4, 5).item_index, indexed.similar(4, 5).item_index)
 
 
 def test_model_read_from_a_bundle_recommends_the_same(trained, path):

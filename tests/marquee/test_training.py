@@ -141,6 +141,16 @@ def test_train_without_a_view_has_none_of_its_features_and_learns_another_ranker
     assert set(fewer.recommender.ranker.importance()) == set(fewer.recommender.feature_names)
 
 
+def test_train_large_enough_a_catalogue_is_indexed_and_what_is_measured_is_not_touched(dataset, result):
+    indexed = trained(dataset, quick_config(similar={"index_from_items": len(result.recommender.items)}))
+
+    index = indexed.recommender.similar_index
+    assert result.recommender.similar_index is None  # by default such a small one is looked through
+    assert index is not None
+    assert index.model is indexed.recommender.routes["als"]
+    assert indexed.evaluated.similar_index is None
+
+
 def test_train_champion_of_another_recipe_takes_part(dataset):
     champion = quick_config(union={"depth": 5})
 
