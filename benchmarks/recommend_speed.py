@@ -65,11 +65,11 @@ def steps(recommender: Recommender) -> dict[str, Step]:
 
 
 def measure(found: dict[str, Step], queries: list[Queries]) -> list[dict[str, Any]]:
-    """Each step for each query, in turns; the first round warms up."""
+    """Each step for all queries, then the next step, in rounds; the first round warms up."""
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
     for turn in range(ROUNDS):
-        for query in queries:
-            for name, step in found.items():
+        for name, step in found.items():
+            for query in queries:
                 clock, cpu = perf_counter(), process_time()
                 step(query)
                 if turn:
