@@ -10,7 +10,6 @@ with its 95 % bootstrap interval. The default of λ is 1: no re-rank.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.movielens import DATASET, prepared
 from marquee.config import TrainingConfig
@@ -29,10 +29,11 @@ from marquee.evaluation.list_metrics import coverage, intra_list_diversity
 from marquee.evaluation.ranking_metrics import ndcg
 from marquee.evaluation.relevance import judge
 from marquee.evaluation.significance import difference_interval
+from marquee.observing import SilentObserver, StageClock
 from marquee.policy.diversity import DiversityConfig
 from marquee.policy.rules import PolicyConfig
 from marquee.recommend import Recommender
-from marquee.training import FirstStage, SilentObserver, StageClock, learn
+from marquee.training import FirstStage, learn
 
 K = 12
 RELEVANCE = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -119,11 +120,7 @@ def main() -> None:
         "machine": describe_machine(),
         "rows": measure(recommender, test, [float(each) for each in arguments.relevance.split(",")]),
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    text = to_markdown(report)
-    (arguments.results / "diversity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (arguments.results / "diversity.md").write_text(text, encoding="utf-8")
-    print(text)
+    keep(arguments.results, "diversity", report, to_markdown(report))
 
 
 if __name__ == "__main__":

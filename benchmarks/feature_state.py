@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.feature_state_one import DATA, redis_address
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 
 RESULTS = Path(__file__).with_name("results")
@@ -141,13 +142,7 @@ def main() -> int:
         "measures": rows,
         "promises": verdicts(rows),
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "feature_state.json").write_text(
-        json.dumps(report, indent=2) + "\n", encoding="utf-8"
-    )
-    text = as_markdown(report)
-    (arguments.results / "feature_state.md").write_text(text, encoding="utf-8")
-    print(text)
+    keep(arguments.results, "feature_state", report, as_markdown(report))
     return 0 if all(each["met"] for each in report["promises"]) else 1
 
 

@@ -6,11 +6,11 @@ benchmarks/results/literature.{json,md}.
 """
 
 import argparse
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from marquee.benchmarking.measure import TWO_STAGE
 from marquee.benchmarking.protocols import literature_benchmark
@@ -92,10 +92,7 @@ def main() -> None:
     machine = describe_machine()
     found = measure(given.seeds)
     text = f"{table(found)}\nMachine: {in_words(machine)}; peak memory {found['peak_memory_mib']:.0f} MiB.\n"
-    print(text)
-    written = json.dumps({**found, "machine": machine}, indent=2) + "\n"
-    (given.results / "literature.json").write_text(written, encoding="utf-8")
-    (given.results / "literature.md").write_text(text, encoding="utf-8")
+    keep(given.results, "literature", {**found, "machine": machine}, text)
     measured = found["models"][TWO_STAGE]["metrics"]
     if broken := [label for label, least in PROMISED.items() if measured[label] < least]:
         raise SystemExit(f"two_stage is below its promise: {', '.join(broken)}")

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.online_assembly import Assembly
 from benchmarks.online_context import context_costs
@@ -310,11 +311,7 @@ def main() -> int:
         "milliseconds": found,
         "promises": verdicts(found),
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2) + "\n"
-    (arguments.results / "online_features.json").write_text(text, encoding="utf-8")
-    (arguments.results / "online_features.md").write_text(table := to_markdown(report), encoding="utf-8")
-    print(table)
+    keep(arguments.results, "online_features", report, to_markdown(report))
     return 0 if all(promise["met"] for promise in report["promises"].values()) else 1
 
 

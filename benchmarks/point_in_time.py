@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.point_in_time_one import ENGINES, VIEWS, write_history, write_labels
 
@@ -156,11 +157,7 @@ def main() -> int:
         if has_duckdb
         else ["Feast's duckdb engine was left out: feast[duckdb] is not installed."],
     }
-    options.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2) + "\n"
-    (options.results / "point_in_time.json").write_text(text, encoding="utf-8")
-    (options.results / "point_in_time.md").write_text(table := to_markdown(report), encoding="utf-8")
-    print(table)
+    keep(options.results, "point_in_time", report, to_markdown(report))
     return 1 if report["not_kept"] else 0
 
 

@@ -9,7 +9,6 @@ intervals of the two-stage model against plain EASE and against the best single 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.movielens import DATASET, prepared
 from marquee.assessment import CHAMPION, EASE_PLAIN, HEADLINE, TWO_STAGE, UNION, Assessment
@@ -169,11 +169,8 @@ def main() -> None:
         "averages": averages(rows),
         "seeds": rows,
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "quality.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (arguments.results / "quality.md").write_text(text := to_markdown(report), encoding="utf-8")
+    keep(arguments.results, "quality", report, to_markdown(report))
     draw(report, arguments.results / "quality.png")
-    print(text)
 
 
 if __name__ == "__main__":

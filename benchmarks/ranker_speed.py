@@ -10,7 +10,6 @@ Writes ranker_speed.json and ranker_speed.md.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from marquee.config import TrainingConfig
 from marquee.ranking.lightgbm import LightGbmRanker
@@ -143,13 +143,7 @@ def main() -> None:
         "runs": arguments.runs,
         "ways": rows,
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    text = to_markdown(report)
-    (arguments.results / "ranker_speed.json").write_text(
-        json.dumps(report, indent=2) + "\n", encoding="utf-8"
-    )
-    (arguments.results / "ranker_speed.md").write_text(text, encoding="utf-8")
-    print(text)
+    keep(arguments.results, "ranker_speed", report, to_markdown(report))
 
 
 if __name__ == "__main__":

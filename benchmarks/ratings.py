@@ -14,7 +14,6 @@ Promised: RMSE of .92 at most and a fold learned in 10 s. Writes ratings.json an
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.prepare import load_dataset, prepare_dataset
@@ -257,11 +257,7 @@ def main() -> int:
         "request_ms": request_ms(interactions, arguments.seed),
         "promises": verdicts(per_model["ours"]),
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2) + "\n"
-    (arguments.results / "ratings.json").write_text(text, encoding="utf-8")
-    (arguments.results / "ratings.md").write_text(table := to_markdown(report), encoding="utf-8")
-    print(table)
+    keep(arguments.results, "ratings", report, to_markdown(report))
     return 0 if all(promise["met"] for promise in report["promises"].values()) else 1
 
 

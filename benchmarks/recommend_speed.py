@@ -7,7 +7,6 @@ clock's. Writes recommend_speed.{json,md}; exits with 1 where the promise is bro
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,14 +17,16 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.movielens import prepared
 from marquee.config import TrainingConfig
 from marquee.data.histories import LabelledQueries, Queries
 from marquee.data.splits import consumed, temporal_split
 from marquee.explain.reasons import explain
+from marquee.observing import SilentObserver, StageClock
 from marquee.recommend import Recommender
-from marquee.training import FirstStage, SilentObserver, StageClock, learn
+from marquee.training import FirstStage, learn
 
 N: Final = 12
 ROUNDS: Final = 4
@@ -123,10 +124,7 @@ def main() -> None:
         "requests": (ROUNDS - 1) * len(queries),
         "steps": rows,
     }
-    given.results.mkdir(parents=True, exist_ok=True)
-    (given.results / "recommend_speed.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (given.results / "recommend_speed.md").write_text(to_markdown(report), encoding="utf-8")
-    print(to_markdown(report))
+    keep(given.results, "recommend_speed", report, to_markdown(report))
     whole = next(row for row in rows if row["step"] == WHOLE)
     if broken := [label for label, most in PROMISED_MS.items() if whole[f"ms_{label}"] > most]:
         raise SystemExit(f"slower than promised: {', '.join(broken)}")

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from marquee import schema
 from marquee.candidates.movie_facts import MovieFacts
@@ -278,9 +279,7 @@ def main() -> None:
         found["quality"] = quality(TrainingConfig())
     found["sizes"] = {size: measure_size(size) for size in options.sizes.split(",") if size}
     text = f"{table(found)}\nMachine: {in_words(machine)}.\n"
-    print(text)
-    (RESULTS / "routes.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "routes.md").write_text(text, encoding="utf-8")
+    keep(RESULTS, "routes", found, text)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.fetch import fetch_dataset
 from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.warehouse import Warehouse
+from marquee.observing import SilentObserver
 from marquee.run import run_training
-from marquee.training import SilentObserver
 
 SIZES: dict[str, tuple[int, int, int]] = {
     "20k": (20_000, 150, 300),

@@ -13,7 +13,6 @@ exact. Writes similar_items.json and similar_items.md; the exit code is 1 where 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
 from marquee.candidates.als import AlsConfig, ImplicitAls
 from marquee.candidates.similar_index import SimilarConfig, SimilarIndex
@@ -220,13 +220,7 @@ def main() -> int:
         "catalogues": catalogues,
         "broken_promises": broken_promises(catalogues),
     }
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    text = to_markdown(report)
-    (arguments.results / "similar_items.json").write_text(
-        json.dumps(report, indent=2) + "\n", encoding="utf-8"
-    )
-    (arguments.results / "similar_items.md").write_text(text, encoding="utf-8")
-    print(text)
+    keep(arguments.results, "similar_items", report, to_markdown(report))
     return 1 if report["broken_promises"] else 0
 
 

@@ -35,9 +35,7 @@ from marquee.evaluation.list_metrics import Catalogue as ListCatalogue
 from marquee.evaluation.relevance import ItemLists
 from marquee.evaluation.slice_models import ModelSlice, slice_models
 from marquee.evaluation.slices import SliceRow, Slicing, slice_table
-from marquee.features.movie_states import read_movie_states
 from marquee.features.reader import StateReader
-from marquee.features.user_rows import read_queries
 from marquee.recommend import Recommender
 
 TWO_STAGE: Final = "two_stage"
@@ -275,14 +273,21 @@ def measure_bundle(
             f" events after {_utc(split.cut_us)}: it knows the answers.",
             remedy="Give the run's evaluated/ bundle, or bring newer events.",
         )
-    asked = recommender.with_states(read_movie_states(state, recommender.items, split.test.time_us))
-    test = read_queries(split.test, events, state)
+    asked = Questions.of(recommender, split.test, events, state)
+    cold = newcomers(recommender, split, events, state, config)
+    return assess(asked.recommender, split, asked.labelled, config, cold=cold, on_progress=on_progress)
+
+
+def newcomers(
+    recommender: Recommender,
+    split: TemporalSplit,
+    events: Interactions,
+    state: StateReader,
+    config: TrainingConfig,
+) -> Questions | None:
+    """What those ask after the cut of whom little is known yet; None where nobody does."""
     moments = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
-    cold = None
-    if len(moments):
-        states = read_movie_states(state, recommender.items, moments.time_us)
-        cold = Questions(recommender.with_states(states), read_queries(moments, events, state))
-    return assess(asked, split, test, config, cold=cold, on_progress=on_progress)
+    return Questions.of(recommender, moments, events, state) if len(moments) else None
 
 
 def _in_terms_of(recommender: Recommender, interactions: Interactions) -> Interactions:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.candidates.popular import Popular
 from marquee.config import HEADLINE_K, TrainingConfig
-from marquee.data.histories import LabelledQueries
-from marquee.data.interactions import Ragged
+from marquee.data.histories import LabelledMoments, LabelledQueries
+from marquee.data.interactions import Interactions, Ragged
 from marquee.evaluation import ranking_metrics
 from marquee.evaluation.popularity_groups import group_shares, popularity_groups
 from marquee.evaluation.relevance import PADDING, ItemLists, judge
@@ -18,6 +18,9 @@ from marquee.evaluation.reliability import ReliabilityBin, reliability
 from marquee.evaluation.significance import plain
 from marquee.evaluation.slice_models import ModelSlice, slice_models
 from marquee.evaluation.slices import Slicing
+from marquee.features.movie_states import read_movie_states
+from marquee.features.reader import StateReader
+from marquee.features.user_rows import read_queries
 from marquee.recommend import Lists, Recommender
 
 RECALL_CUTS: Final = (10, 20, 50, 100, 200, 300)
@@ -37,6 +40,17 @@ class Questions:
 
     recommender: Recommender
     labelled: LabelledQueries
+
+    @classmethod
+    def of(
+        cls, recommender: Recommender, moments: LabelledMoments, events: Interactions, state: StateReader
+    ) -> Self:
+        """What is known at labelled moments of `events`' users: their rows, and the movies' state then.
+
+        The model stays as old as it is; the state is as fresh as a server's, which refreshes daily.
+        """
+        states = read_movie_states(state, recommender.items, moments.time_us)
+        return cls(recommender.with_states(states), read_queries(moments, events, state))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +82,10 @@ def examine_ranker(asked: Questions, config: TrainingConfig) -> RankerFacts | No
     labelled = asked.labelled.take(_spread(len(asked.labelled), SCORED_QUERIES))
     scores, consumed, query, samples = [], [], [], []
     for rows in asked.recommender.blocks(labelled.queries):
-        block = labelled.take(np.arange(rows.start, rows.stop))
+        block = labelled.block(rows)
         candidates, features = asked.recommender.propose(block.queries)
         scores.append(ranker.score(features))
-        consumed.append(_is_target(candidates.row, candidates.item_index, block.targets))
+        consumed.append(block.targets.holds(candidates.row, candidates.item_index))
         query.append(candidates.row + rows.start)
         share = -(-EXPLAINED_ROWS * len(block) // len(labelled))
         samples.append(features[_spread(len(features), share)])
@@ -111,11 +125,11 @@ def recall_by_depth(asked: Questions, *, union: str) -> dict[str, dict[str, floa
     made = Lists(np.full(shape, PADDING, np.int32), np.full(shape, np.nan, np.float32))
     of_all = np.empty(len(queries))
     for rows in recommender.blocks(queries):
-        block = asked.labelled.take(np.arange(rows.start, rows.stop))
+        block = asked.labelled.block(rows)
         candidates = recommender.candidates(block.queries)
         best_rank = candidates.route_values[:, 2::3].min(axis=1)
         recommender.fill(made, rows, candidates, (1 / best_rank).astype(np.float32))
-        is_found = _is_target(candidates.row, candidates.item_index, block.targets)
+        is_found = block.targets.holds(candidates.row, candidates.item_index)
         n_found = np.bincount(candidates.row, is_found, minlength=len(block))
         of_all[rows] = n_found / block.targets.lengths
     found[union] = {**_recall_at(made.item_index, targets, cuts), "recall@all": float(of_all.mean())}
@@ -194,14 +208,6 @@ def compare_on_cold_users(
 def _spread(n: int, at_most: int) -> NDArray[np.int64]:
     """At most so many of `n` positions, evenly spread."""
     return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(np.int64))
-
-
-def _is_target(row: NDArray[np.int64], item_index: NDArray[np.int32], targets: Ragged) -> NDArray[np.bool_]:
-    """Which (query, item) pairs were consumed."""
-    width = 1 + int(max(item_index.max(initial=0), targets.values.max(initial=0)))
-    wanted = targets.row_of_value * width + targets.values
-    found: NDArray[np.bool_] = np.isin(row * width + item_index, wanted)
-    return found
 
 
 def _plain(values: NDArray[np.float64]) -> list[float | None]:

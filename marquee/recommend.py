@@ -26,8 +26,7 @@ from marquee.features.movie_states import MovieStates
 from marquee.policy.diversity import diversified, likeness_rows
 from marquee.policy.eligibility import blocked_items, hidden_items
 from marquee.policy.minimum_history import without_short_histories
-from marquee.policy.restrictions import UNRESTRICTED
-from marquee.policy.restrictions import Restrictions as Restrictions  # noqa: PLC0414 - callers find it here
+from marquee.policy.restrictions import UNRESTRICTED, Restrictions
 from marquee.policy.rules import PolicyConfig
 from marquee.ranking.ranker import Ranker
 from marquee.ranking.ratings import RatingModel
@@ -186,7 +185,7 @@ class Recommender:
             np.full((len(queries), n), np.nan, np.float32),
         )
         for rows in self.blocks(queries):
-            block = queries.take(np.arange(rows.start, rows.stop))
+            block = queries.block(rows)
             candidates, features = self.propose(block, restrictions.block(rows))
             scores = self.score(features)
             self.fill(lists, rows, candidates, scores, self._order(candidates, scores, n))
@@ -242,7 +241,7 @@ class Recommender:
         """One route's own lists under the same rules, `(n_queries, n) int32`: popular, say, or a baseline."""
         lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
         for rows in self.blocks(queries):
-            block = queries.take(np.arange(rows.start, rows.stop))
+            block = queries.block(rows)
             scores = self.route_scores(route, block)
             scores[self.blocked(block, restrictions.block(rows))] = -np.inf
             lists[rows] = top_items(scores, n)

@@ -3,9 +3,7 @@
 import math
 import os
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from marquee.data.warehouse import Warehouse
 from marquee.evaluation.report import render_evaluation
 from marquee.feature_state import FeatureState
 from marquee.features.calendar import calendar_around
+from marquee.observing import MemoryWatch, Observer, StageClock, peak_rss_mb
 from marquee.packing import pack
 from marquee.recommend import Recommender
 from marquee.run_folder import (
@@ -38,7 +37,7 @@ from marquee.run_folder import (
     write_config,
     write_json,
 )
-from marquee.training import Observer, StageClock, TrainingResult, train
+from marquee.training import TrainingResult, train
 
 LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "xgboost", "implicit", "feast", "holidays")
 """Libraries whose version may change what a model computes; named in the manifest."""
@@ -138,28 +137,6 @@ def with_calendar(dataset: Dataset, config: TrainingConfig) -> Dataset:
         return dataset
     first_us, last_us = (int(dataset.interactions.timestamp_us[at]) for at in (0, -1))
     return replace(dataset, calendar=calendar_around(first_us, last_us, country=country))
-
-
-class MemoryWatch:
-    """An observer that also notes, after each stage, the most memory that the process has held."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self.memory_mb: dict[str, float] = {}
-        """By stage, MiB, in the order of the stages."""
-
-    def begin(self, stage: str) -> None:
-        """Pass it on."""
-        self._observer.begin(stage)
-
-    def advance(self, done: float, total: float) -> None:
-        """Pass it on."""
-        self._observer.advance(done, total)
-
-    def finish(self, stage: str, seconds: float) -> None:
-        """Look at the memory and pass it on."""
-        self.memory_mb[stage] = round(peak_rss_mb(), 1)
-        self._observer.finish(stage, seconds)
 
 
 def _metrics(
@@ -272,9 +249,3 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip()
-
-
-def peak_rss_mb() -> float:
-    """The most memory that this process has held, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -5,16 +5,13 @@ in order. Nothing here reads files or prints: the snapshot comes in, the result 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from marquee.assessment import Assessment, assess
+from marquee.assessment import Assessment, assess, newcomers
 from marquee.candidates.movie_facts import MovieFacts, descriptions_of
 from marquee.candidates.routes import fit_routes
 from marquee.candidates.similar_index import index_similar
@@ -35,61 +32,15 @@ from marquee.data.splits import (
 from marquee.diagnosis import Questions
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.cross import Catalogue
-from marquee.features.movie_states import MovieStates, read_movie_states
+from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
 from marquee.features.reader import StateReader
-from marquee.features.user_rows import read_queries
+from marquee.observing import Observer, SilentObserver, StageClock
 from marquee.ranking.ranker import TrainingSet
 from marquee.ranking.rankers import fit_ranker
 from marquee.ranking.ratings import RatingModel
 from marquee.ranking.training_set import TrainingSetConfig, join_blocks, label_block
 from marquee.recommend import Recommender, training_window
-
-
-class Observer(Protocol):
-    """Hears how a run gets on."""
-
-    def begin(self, stage: str) -> None:
-        """A stage begins."""
-        ...
-
-    def advance(self, done: float, total: float) -> None:
-        """So much of the stage is done."""
-        ...
-
-    def finish(self, stage: str, seconds: float) -> None:
-        """The stage took this long."""
-        ...
-
-
-class SilentObserver:
-    """Hears and says nothing."""
-
-    def begin(self, stage: str) -> None:
-        """Ignore it."""
-
-    def advance(self, done: float, total: float) -> None:
-        """Ignore it."""
-
-    def finish(self, stage: str, seconds: float) -> None:
-        """Ignore it."""
-
-
-@dataclass
-class StageClock:
-    """Times the stages of a run and tells the observer."""
-
-    observer: Observer
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[float, float], None]]:
-        """Time the body as one stage; yields what reports its progress."""
-        self.observer.begin(name)
-        start = perf_counter()
-        yield self.observer.advance
-        self.seconds[name] = perf_counter() - start
-        self.observer.finish(name, self.seconds[name])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +93,9 @@ class FirstStage:
     def ask(
         self, recommender: Recommender, moments: LabelledMoments, events: Interactions
     ) -> tuple[Recommender, LabelledQueries]:
-        """What is known at labelled moments: the users' rows, and a recommender with the movies' state then.
-
-        The model stays as old as it is; the state is as fresh as a server's, which refreshes daily.
-        """
-        states = read_movie_states(self.state, recommender.items, moments.time_us)
-        return recommender.with_states(states), read_queries(moments, events, self.state)
+        """`Questions.of` the state of this stage."""
+        asked = Questions.of(recommender, moments, events, self.state)
+        return asked.recommender, asked.labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +147,7 @@ def train(
     with clock.stage("evaluate") as report:
         asked, test = first_stage.ask(evaluated, split.test, events)
         rival = rival and rival.with_states(asked.catalogue.states)
-        moments = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
-        cold = Questions(*first_stage.ask(evaluated, moments, events)) if len(moments) else None
+        cold = newcomers(evaluated, split, events, state, config)
         assessment = assess(asked, split, test, config, champion=rival, cold=cold, on_progress=report)
     with clock.stage("refit on all events"):
         last_us = int(events.timestamp_us[-1])
@@ -268,7 +215,7 @@ def collect_training_set(
             recommender = first_stage.fit(train, until_us=after_us)
             recommender, queries = first_stage.ask(recommender, moments, train)
             with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
-                blocks += _window_rows(recommender, queries, rng, max_passed_over=config.max_passed_over)
+                blocks += labelled_rows(recommender, queries, rng, max_passed_over=config.max_passed_over)
         n_queries += len(moments)
         on_progress(number + 1, config.windows)
         if n_queries >= config.max_queries:
@@ -291,8 +238,9 @@ def _window_moments(
     if not config.newcomers:
         return moments
     begun = cold_moments(
-        train.take(train.timestamp_us <= until_us),
+        train,
         after_us=after_us,
+        until_us=until_us,
         config=TemporalConfig(min_events=config.min_events),
         seed=seed,
     )
@@ -308,17 +256,17 @@ def _windows(train: Interactions, n: int, share: float) -> Iterator[tuple[int, i
         yield time_quantile(train, start), time_quantile(train, end)
 
 
-def _window_rows(
+def labelled_rows(
     recommender: Recommender,
     labelled: LabelledQueries,
     rng: np.random.Generator,
     *,
-    max_passed_over: int | None,
+    max_passed_over: int | None = None,
 ) -> Iterator[TrainingSet]:
+    """The ranker's rows from labelled queries, block by block; `max_passed_over` as in `label_block`."""
     for rows in recommender.blocks(labelled.queries):
-        block = labelled.take(np.arange(rows.start, rows.stop))
         yield label_block(
-            block,
+            labelled.block(rows),
             recommender.propose,
             feature_names=recommender.feature_names,
             rng=rng,

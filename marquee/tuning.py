@@ -25,10 +25,11 @@ from marquee.errors import NotEnoughDataError
 from marquee.evaluation.ranking_metrics import ndcg
 from marquee.evaluation.relevance import judge
 from marquee.features.reader import StateReader
+from marquee.observing import StageClock
 from marquee.ranking.search import Search, SearchConfig, SearchResult, Validation
 from marquee.ranking.search_space import SearchSpace
 from marquee.recommend import Lists, Recommender
-from marquee.training import FirstStage, StageClock, collect_training_set
+from marquee.training import FirstStage, collect_training_set
 
 
 class ValidationConfig(BaseModel):
@@ -74,7 +75,7 @@ class WholeLists:
         """The lists to be made for queries, and the features of their candidates, `(n_rows, n_features)`."""
         parts, features = [], []
         for rows in recommender.blocks(asked.queries):
-            block = asked.queries.take(np.arange(rows.start, rows.stop))
+            block = asked.queries.block(rows)
             candidates, values = recommender.propose(block)
             parts.append((rows, candidates))
             features.append(values)

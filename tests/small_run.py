@@ -22,8 +22,8 @@ from marquee.cli import main
 from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.datasets.prepare import storage_name
+from marquee.observing import Observer, SilentObserver
 from marquee.run import RunSummary, run_training
-from marquee.training import Observer, SilentObserver
 from tests.factories import taste_groups
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)

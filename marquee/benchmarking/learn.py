@@ -19,8 +19,9 @@ from marquee.ranking.lightgbm import LightGbmConfig
 from marquee.ranking.one_route import OneRouteRanker
 from marquee.ranking.ranker import Ranker, TrainingSet
 from marquee.ranking.route_blend import RouteBlend, RouteBlendConfig
-from marquee.ranking.training_set import join_blocks, label_block
+from marquee.ranking.training_set import join_blocks
 from marquee.recommend import Recommender
+from marquee.training import labelled_rows
 
 BLEND: Final = "blend"
 AVERAGED: Final = "blend and trees"
@@ -89,9 +90,7 @@ def learn(
     rng = np.random.default_rng(stage.seed)
     if len(train) <= config.search_max_events:
         n_choice = config.holdout.max_choice_queries
-        exams = [
-            Exam.of(fold, _ask(fold, stage, n_choice, rng), stage) for fold in folds[: config.search_folds]
-        ]
+        exams = [Exam(fold, _ask(fold, stage, n_choice, rng)) for fold in folds[: config.search_folds]]
         stage = search_routes(exams, stage, order=order, k=k)
     with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
         ranker, chosen, choices = _second_stage(folds, stage, k=k, config=config, rng=rng)
@@ -159,13 +158,4 @@ def _rows(
 ) -> TrainingSet:
     """The ranker's rows from `n` questions about a hold-out, of a first stage that knows the rest."""
     asked = _ask(fold, stage, n, rng)
-    blocks = [
-        label_block(
-            asked.take(np.arange(rows.start, rows.stop)),
-            recommender.propose,
-            feature_names=recommender.feature_names,
-            rng=rng,
-        )
-        for rows in recommender.blocks(asked.queries)
-    ]
-    return join_blocks(blocks)
+    return join_blocks(list(labelled_rows(recommender, asked, rng)))

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marquee.candidates.route import Route
-from marquee.candidates.union import top_items
 from marquee.data.histories import LabelledQueries
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.evaluation import ranking_metrics
 from marquee.evaluation.per_query import PerQuery
 from marquee.evaluation.relevance import judge
 from marquee.evaluation.significance import BootstrapConfig, difference_interval, mean_interval
-from marquee.recommend import Recommender, Restrictions
+from marquee.policy.restrictions import Restrictions
+from marquee.recommend import Recommender
 
 TWO_STAGE: Final = "two_stage"
 UNION: Final = "union"
@@ -87,9 +87,9 @@ def measure_models(
         start = perf_counter()
         if name in (UNION, TWO_STAGE):
             asked = recommender if name == TWO_STAGE else replace(recommender, ranker=None)
-            lists = _model_lists(asked, question, n)
+            lists = _lists(asked, None, question, n)
         else:
-            lists = _route_lists(recommender, routes[name], question, n)
+            lists = _lists(recommender, routes[name], question, n)
         seconds = perf_counter() - start
         found = _judged(name, lists, question.labelled, ks)
         measured[name] = Measured(found, fit_seconds.get(name, 0.0), seconds)
@@ -105,25 +105,17 @@ def _judged(name: str, lists: NDArray[np.int32], asked: LabelledQueries, ks: Seq
     return PerQuery(name, asked.queries.user_index.astype(np.int64), values)
 
 
-def _model_lists(recommender: Recommender, question: Question, n: int) -> NDArray[np.int32]:
+def _lists(recommender: Recommender, route: Route | None, question: Question, n: int) -> NDArray[np.int32]:
+    """The lists of one route, or of the whole recommender; what may not be shown is told block by block."""
     queries = question.labelled.queries
     lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
     for rows in recommender.blocks(queries):
-        block = queries.take(np.arange(rows.start, rows.stop))
-        allowed = question.restrictions(len(recommender.items), rows)
-        lists[rows] = recommender.recommend(block, n, restrictions=allowed).item_index
-    return lists
-
-
-def _route_lists(recommender: Recommender, route: Route, question: Question, n: int) -> NDArray[np.int32]:
-    queries = question.labelled.queries
-    lists = np.full((len(queries), n), UNKNOWN_INDEX, np.int32)
-    for rows in recommender.blocks(queries):
-        block = queries.take(np.arange(rows.start, rows.stop))
-        scores = recommender.route_scores(route, block)
-        blocked = recommender.blocked(block, question.restrictions(len(recommender.items), rows))
-        scores[blocked] = -np.inf
-        lists[rows] = top_items(scores, n)
+        block, allowed = queries.block(rows), question.restrictions(len(recommender.items), rows)
+        lists[rows] = (
+            recommender.recommend(block, n, restrictions=allowed).item_index
+            if route is None
+            else recommender.route_lists(route, block, n, restrictions=allowed)
+        )
     return lists
 
 

@@ -1,8 +1,6 @@
 """Three ways to a table: the temporal protocol, the literature's random split, files of one's own."""
 
-import resource
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal
@@ -20,7 +18,8 @@ from marquee.data.splits import consumed
 from marquee.features.movie_states import read_movie_states
 from marquee.features.reader import StateReader
 from marquee.features.state import SideTables
-from marquee.training import Observer, train
+from marquee.observing import Observer, peak_rss_mb
+from marquee.training import train
 
 Protocol = Literal["temporal", "literature"]
 
@@ -35,7 +34,8 @@ class Benchmark:
     results: tuple[SeedResult, ...]
     n_queries: int  # of the last seed
     notes: tuple[str, ...]
-    peak_memory_mib: float
+    peak_memory_mib: float = field(default_factory=lambda: round(peak_rss_mb(), 1))
+    """The most that the process had held when the table was made, in MiB."""
 
     def to_dict(self) -> dict[str, Any]:
         """Means, intervals and times of each model; what each seed chose; notes."""
@@ -96,7 +96,9 @@ def temporal_benchmark(
         n_queries = len(trained.test)
         results.append(SeedResult(seed, measured, asked.ranker.name if asked.ranker else ""))
     notes = (f"{len(events)} events; nothing after the 80 % time quantile trains a model.",)
-    return Benchmark("temporal", dataset.name, config, tuple(results), n_queries, notes, peak_memory_mib())
+    return Benchmark(
+        "temporal", dataset.name, config, tuple(results), n_queries, notes, round(peak_rss_mb(), 1)
+    )
 
 
 def literature_benchmark(
@@ -123,9 +125,7 @@ def literature_benchmark(
             split, config, order="random", seed=seed, tables=tables, observer=observer
         )
         results.append(result)
-    return Benchmark(
-        "literature", dataset.name, config, tuple(results), n_queries, tuple(notes), peak_memory_mib()
-    )
+    return Benchmark("literature", dataset.name, config, tuple(results), n_queries, tuple(notes))
 
 
 UNKNOWN_NOTE: Final = (
@@ -175,10 +175,4 @@ def given_benchmark(
     if negatives is not None:
         notes.append("Only the given candidates and the test items of each user are ranked.")
     data = f"{train_file.name}, {test_file.name}"
-    return Benchmark("given", data, config, tuple(results), n_queries, tuple(notes), peak_memory_mib())
-
-
-def peak_memory_mib() -> float:
-    """The most memory that this process has held so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return Benchmark("given", data, config, tuple(results), n_queries, tuple(notes))

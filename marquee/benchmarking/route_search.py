@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from marquee.data.histories import LabelledQueries
 from marquee.data.interactions import Interactions
 from marquee.evaluation import ranking_metrics
 from marquee.evaluation.relevance import judge
-from marquee.recommend import Recommender
 
 TIMED_ROUTES: Final = frozenset({"sequential", "nearby", "trending", "recent_popular"})
 """Routes that read the order of events: without one they are noise."""
@@ -73,18 +72,14 @@ class Exam:
 
     holdout: Holdout
     asked: LabelledQueries
-    asker: Recommender  # knows the movies, which are the same whatever the knobs
-
-    @classmethod
-    def of(cls, holdout: Holdout, asked: LabelledQueries, stage: SplitStage) -> Self:
-        """The questions of one hold-out."""
-        asker = _alone(stage, "popular").fit(holdout.known, known_share=holdout.known_share)
-        return cls(holdout, asked, asker)
 
     def ndcg(self, stage: SplitStage, name: str, k: int) -> float:
         """Mean NDCG@k of one route with the stage's knobs, fitted on what is known."""
-        route = _alone(stage, name).fit_routes(self.holdout.known)[name]
-        return ndcg_of(self.asker.route_lists(route, self.asked.queries, k), self.asked, k)
+        known = self.holdout.known
+        alone = stage.with_routes(stage.routes.model_copy(update={"enabled": (name,)}))
+        route = alone.fit_routes(known)[name]
+        lists = stage.unfitted(known.items).route_lists(route, self.asked.queries, k)
+        return ndcg_of(lists, self.asked, k)
 
 
 def search_routes(exams: Sequence[Exam], stage: SplitStage, *, order: Order, k: int) -> SplitStage:
@@ -122,10 +117,6 @@ def _grid(knobs: RouteConfig, name: str, *, known: Interactions, order: Order) -
     if order == "time" and "half_life_events" in fields and name in _GRIDS:
         grid.append(("half_life_events", _HALF_LIVES))
     return grid
-
-
-def _alone(stage: SplitStage, name: str) -> SplitStage:
-    return stage.with_routes(stage.routes.model_copy(update={"enabled": (name,)}))
 
 
 def _changed(stage: SplitStage, name: str, changes: Mapping[str, Any]) -> SplitStage:

@@ -24,7 +24,7 @@ from marquee.data.literature_split import LiteratureConfig, RandomSplit
 from marquee.errors import NotEnoughDataError, RequestError
 from marquee.evaluation.significance import BootstrapConfig
 from marquee.features.state import SideTables
-from marquee.training import Observer, SilentObserver
+from marquee.observing import Observer, SilentObserver
 
 EASE_PLAIN: Final = "ease_plain"
 """EASE as published, λ = 400, untuned: the yardstick."""

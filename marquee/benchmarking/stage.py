@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from marquee import schema
@@ -15,15 +14,13 @@ from marquee.candidates.route import Route
 from marquee.candidates.routes import RoutesConfig, fit_routes
 from marquee.candidates.union import UnionConfig
 from marquee.data.histories import Histories, LabelledQueries
-from marquee.data.interactions import Interactions, Ragged
+from marquee.data.interactions import Interactions, Ragged, Vocabulary
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.cross import Catalogue
 from marquee.features.memory_reader import MemoryReader
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
-from marquee.features.reader import MOVIE_COLUMNS
 from marquee.features.state import SideTables
-from marquee.features.state.facts import movie_profile
 from marquee.features.user_rows import queries_of
 from marquee.ranking.ratings import RatingModel
 from marquee.ranking.ratings_learn import RatingsConfig
@@ -79,14 +76,15 @@ class SplitStage:
         tables: SideTables | None = None,
     ) -> Self:
         """For the vocabularies of `events`; without tables, nothing but the events is known."""
-        tables = tables or SideTables()
-        profiles = _movie_rows(events.items.ids, movie_profile(tables.movies))
+        tables = replace(tables or SideTables(), publicity=None)  # only moments give it
+        nothing = MemoryReader.of(events.take(np.empty(0, np.int64)), tables)
+        profiles = nothing.movies(events.items.ids, _day_after(len(events.items)))
         return cls(
             routes=routes,
             union=union,
             movies=MovieProfiles.of(profiles),
             facts=None if tables.movies is None else MovieFacts.of(profiles),
-            tables=replace(tables, publicity=None),
+            tables=tables,
             seed=seed,
         )
 
@@ -112,14 +110,15 @@ class SplitStage:
         rows = self._state(known).movies(known.items.ids, _day_after(len(known.items)))
         states = MovieStates.of_rows(rows, np.array([DAY_US], np.int64))
         states = replace(states, matrix=_timeless(states.matrix, schema.MOVIE_STATE, known_share))
-        return Recommender(
-            items=known.items,
-            routes=routes,
-            catalogue=Catalogue(self.movies, states, Calendar.of(None)),
-            union=self.union,
-            views_off=VIEWS_OFF,
-            ratings=RatingModel.fit(known, RatingsConfig(), seed=self.seed),
-        )
+        ratings = RatingModel.fit(known, RatingsConfig(), seed=self.seed)
+        return replace(self.unfitted(known.items).with_states(states), routes=routes, ratings=ratings)
+
+    def unfitted(self, items: Vocabulary) -> Recommender:
+        """A recommender that has learned nothing yet: it knows what may be shown, and asks given routes."""
+        unknown = np.full((1, len(items), len(schema.MOVIE_STATE)), np.nan, np.float32)
+        states = MovieStates(np.array([DAY_US], np.int64), unknown)
+        catalogue = Catalogue(self.movies, states, Calendar.of(None))
+        return Recommender(items, {}, catalogue, self.union, views_off=VIEWS_OFF)
 
     def fit_routes(
         self, known: Interactions, *, on_route: Callable[[str], None] = lambda _: None
@@ -158,12 +157,3 @@ def _rows_of(events: Interactions, users: NDArray[np.int32]) -> list[NDArray[np.
     ordered = events.user_index[order]
     starts, ends = np.searchsorted(ordered, users), np.searchsorted(ordered, users, side="right")
     return [order[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def _movie_rows(ids: pl.Series, view: pl.DataFrame) -> pl.DataFrame:
-    """The view's row of each movie, in order; null where it has none."""
-    joined = (
-        ids.alias(schema.ITEM_ID).to_frame().join(view, on=schema.ITEM_ID, how="left", maintain_order="left")
-    )
-    absent = {name: dtype for name, dtype in MOVIE_COLUMNS.items() if name not in joined.columns}
-    return joined.with_columns([pl.lit(None, dtype=dtype).alias(name) for name, dtype in absent.items()])

@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy.linalg import lapack, solve_triangular
 from threadpoolctl import threadpool_limits
 
-from marquee.candidates.matrix import user_item_matrix
+from marquee.candidates.matrix import history_matrix, user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
@@ -82,12 +82,13 @@ class Ease:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted history times weights; items that are not modelled are `-inf`."""
-        weight = histories.recency_weights(self.half_life_events) * self.value_weights.weigh(histories.value)
-        column = self._columns[histories.item_index]
-        known = column >= 0
-        offsets = np.concatenate([[0], np.cumsum(known)])[histories.offsets]
-        shape = (len(histories), len(self.modelled))
-        history = sp.csr_array((weight[known], column[known], offsets), shape=shape)
+        history = history_matrix(
+            histories,
+            len(self.modelled),
+            half_life_events=self.half_life_events,
+            weights=self.value_weights,
+            columns=self._columns,
+        )
         scores = np.full((len(histories), self.n_items), -np.inf, np.float32)
         scores[:, self.modelled] = history @ self.weights
         return scores

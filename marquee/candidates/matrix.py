@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
@@ -23,13 +24,27 @@ def user_item_matrix(interactions: Interactions, weights: ValueWeights | None = 
 
 def history_matrix(
     histories: Histories,
-    n_items: int,
+    n_columns: int,
     *,
     half_life_events: float | None,
     weights: ValueWeights | None = None,
+    columns: NDArray[np.int32] | None = None,
 ) -> sp.csr_array:
-    """Each history as a row of recency times value weights, `(n_queries, n_items) float32`."""
+    """Each history as a row of recency times value weights, `(n_queries, n_columns) float32`.
+
+    Args:
+        histories: one block of queries.
+        n_columns: as many as items, or as `columns` has.
+        half_life_events: of the recency.
+        weights: of the values; None where they do not count.
+        columns: `(n_items,)` the column of each item, -1 for one without; None: item by item.
+    """
     weight = histories.recency_weights(half_life_events)
     if weights is not None:
         weight = weight * weights.weigh(histories.value)
-    return sp.csr_array((weight, histories.item_index, histories.offsets), shape=(len(histories), n_items))
+    column, offsets = histories.item_index, histories.offsets
+    if columns is not None:
+        column = columns[column]
+        known = column >= 0
+        weight, column, offsets = weight[known], column[known], np.append(0, np.cumsum(known))[offsets]
+    return sp.csr_array((weight, column, offsets), shape=(len(histories), n_columns))

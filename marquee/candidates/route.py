@@ -50,7 +50,6 @@ class Route(Protocol):
         ...
 
 
-@runtime_checkable
 class StateRoute(Route, Protocol):
     """A route of the movies' state instead of a history: as fresh as the item matrix, however old its fit."""
 

@@ -181,7 +181,7 @@ class SimilarIndex:
 
 def index_similar(routes: Mapping[str, Route], config: SimilarConfig, *, seed: int) -> SimilarIndex | None:
     """Index the first latent route, if the catalogue is large enough and there is such a route."""
-    model = next((route for route in routes.values() if isinstance(route, LatentRoute)), None)
+    model = _first_latent(routes)
     if model is None or config.index == "exact" or len(model.known) < config.index_from_items:
         return None
     return SimilarIndex.fit(model, config, seed=seed)
@@ -197,12 +197,16 @@ def read_similar_index(
     """
     if not arrays:
         return None
-    model = next((route for route in routes.values() if isinstance(route, LatentRoute)), None)
+    model = _first_latent(routes)
     if model is None:
         raise BundleError(
             "the bundle has an index of similar items and no route of factors.", remedy="Train again."
         )
     return SimilarIndex.from_arrays(model, arrays)
+
+
+def _first_latent(routes: Mapping[str, Route]) -> LatentRoute | None:
+    return next((route for route in routes.values() if isinstance(route, LatentRoute)), None)
 
 
 def _unit_rows(factors: NDArray[np.float32]) -> NDArray[np.float32]:

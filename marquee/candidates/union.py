@@ -5,7 +5,7 @@ Works in blocks of queries, so that memory is block × items and never users × 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,40 @@ def query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_queries))
 
 
+@dataclass(frozen=True, eq=False)
+class RouteView:
+    """What one route says of all items to one block of queries."""
+
+    score: NDArray[np.float32]  # (n_queries, n_items), -inf where unknown or not to be proposed
+    rank: NDArray[np.float32]  # (n_queries, n_items) from 1, `depth + 1` below the best `depth`
+
+    @classmethod
+    def of(cls, score: NDArray[np.float32], blocked: NDArray[np.bool_], config: UnionConfig) -> Self:
+        """Rank the items of a route's scores, which are overwritten.
+
+        Args:
+            score: `(n_queries, n_items)`.
+            blocked: `(n_queries, n_items)`, or `(n_items,)` for all queries alike: what may not be proposed.
+            config: the depth.
+        """
+        score[np.broadcast_to(blocked, score.shape)] = -np.inf
+        rank = np.full(score.shape, config.depth + 1, np.float32)
+        best = top_items(score, config.depth)
+        query, place = np.nonzero((best != UNKNOWN_INDEX) & _says_something(score)[:, np.newaxis])
+        rank[query, best[query, place]] = place + 1
+        return cls(score, rank)
+
+    def of_pairs(
+        self, row: NDArray[np.int64], item: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Score, share of the query's best score, and rank of each pair; NaN where unknown."""
+        best = np.abs(self.score.max(axis=1))[row]
+        value = self.score[row, item]
+        value = np.where(np.isfinite(value), value, np.float32("nan"))
+        share = np.divide(value, best, out=np.zeros_like(value), where=np.isfinite(best) & (best > 0))
+        return value, share, self.rank[row, item]
+
+
 def retrieve(
     route_scores: Iterable[NDArray[np.float32]], blocked: NDArray[np.bool_], config: UnionConfig
 ) -> Candidates:
@@ -64,22 +98,12 @@ def retrieve(
         rank from 1, or `depth + 1` for an item below the route's best `depth`. A route that scores
         a query zero all over proposes nothing for it.
     """
-    scores: list[NDArray[np.float32]] = []
-    ranks: list[NDArray[np.float32]] = []
+    views = [RouteView.of(score, blocked, config) for score in route_scores]
     union = np.zeros(blocked.shape, bool)
-    for score in route_scores:
-        score[blocked] = -np.inf
-        rank = np.full(blocked.shape, config.depth + 1, np.float32)
-        best = top_items(score, config.depth)
-        query, place = np.nonzero((best != UNKNOWN_INDEX) & _says_something(score)[:, np.newaxis])
-        rank[query, best[query, place]] = place + 1
-        union[query, best[query, place]] = True
-        scores.append(score)
-        ranks.append(rank)
+    for view in views:
+        union |= view.rank <= config.depth
     row, item = np.nonzero(union)
-    values = [
-        value for score, rank in zip(scores, ranks, strict=True) for value in _view(score, rank, row, item)
-    ]
+    values = [value for view in views for value in view.of_pairs(row, item)]
     offsets = np.concatenate([[0], np.cumsum(union.sum(axis=1))]).astype(np.int64)
     return Candidates(offsets, item.astype(np.int32), np.column_stack(values).astype(np.float32))
 
@@ -91,17 +115,6 @@ def _says_something(score: NDArray[np.float32]) -> NDArray[np.bool_]:
     indexes: noise, which must neither fill the union nor look like a rank to the ranker.
     """
     return np.asarray((np.isfinite(score) & (score != 0)).any(axis=1))
-
-
-def _view(
-    score: NDArray[np.float32], rank: NDArray[np.float32], row: NDArray[np.int64], item: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Score, share of the query's best score, and rank of each pair; NaN where unknown."""
-    best = np.abs(score.max(axis=1))[row]
-    value = score[row, item]
-    value = np.where(np.isfinite(value), value, np.float32("nan"))
-    share = np.divide(value, best, out=np.zeros_like(value), where=np.isfinite(best) & (best > 0))
-    return value, share, rank[row, item]
 
 
 def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:

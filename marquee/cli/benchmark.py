@@ -23,7 +23,7 @@ from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, table
 from marquee.config import TrainingConfig
 from marquee.errors import RequestError
-from marquee.training import StageClock
+from marquee.observing import StageClock
 
 COLUMNS = {"NDCG": "ndcg", "P": "precision", "R": "recall", "MAP": "map", "MRR": "mrr", "hit": "hit_rate"}
 

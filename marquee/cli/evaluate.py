@@ -12,9 +12,9 @@ from marquee.config import Settings, TrainingConfig
 from marquee.data.datasets.prepare import load_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
+from marquee.observing import StageClock
 from marquee.packing import Model
 from marquee.run_folder import EVALUATED, find_bundle
-from marquee.training import StageClock
 
 
 def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | None, as_json: bool) -> None:

@@ -11,8 +11,8 @@ from marquee.data.snapshot import Snapshot
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
 from marquee.features.reader import StateReader
+from marquee.observing import StageClock
 from marquee.run import with_calendar
-from marquee.training import StageClock
 
 
 @dataclass(frozen=True, eq=False)

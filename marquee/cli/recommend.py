@@ -105,8 +105,7 @@ def recommend_and_show(
     else:
         suits = "" if visible.limit is None else f", suitable at {visible.limit:g} years"
         OUT.print(list_table(f"For {request.user_id or 'somebody'}, {basis}{suits}", items, reasons))
-        if len(items) < request.n:
-            ERR.print(f"[dim]{len(items)} of {request.n}: no other item may be shown.[/]")
+        _say_if_short(items, request.n)
 
 
 def similar_and_show(
@@ -137,8 +136,12 @@ def similar_and_show(
         print_json({"item": asked, "bundle_id": model.manifest.bundle_id, "items": list_json(items)})
     else:
         OUT.print(list_table(f"Like {title_of(asked)}", items))
-        if len(items) < n:
-            ERR.print(f"[dim]{len(items)} of {n}: no other item may be shown.[/]")
+        _say_if_short(items, n)
+
+
+def _say_if_short(items: pl.DataFrame, n: int) -> None:
+    if len(items) < n:
+        ERR.print(f"[dim]{len(items)} of {n}: no other item may be shown.[/]")
 
 
 def make_query(

@@ -13,10 +13,10 @@ from marquee.cli.render import OUT, facts, print_json, table
 from marquee.config import Settings, TrainingConfig
 from marquee.data.dataset import Dataset
 from marquee.errors import ConfigError
+from marquee.observing import StageClock
 from marquee.ranking.search import SearchConfig, SearchResult
 from marquee.ranking.search_space import BOOSTER, SearchSpace
 from marquee.ranking.study_pictures import study_page
-from marquee.training import StageClock
 from marquee.tuning import tune
 
 STUDY: Final = "study.db"

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marquee.data.histories import LabelledMoments
-from marquee.data.interactions import Interactions, Ragged
-from marquee.data.splits import TemporalConfig, sample_moments
+from marquee.data.interactions import Interactions
+from marquee.data.splits import TemporalConfig, moments_of, sample_moments
 
 COLD_BELOW: Final = 5
 """A user with fewer known events is cold."""
@@ -16,9 +16,14 @@ MAX_MOMENTS: Final = 2_000
 
 
 def cold_moments(
-    interactions: Interactions, *, after_us: int, config: TemporalConfig, seed: int
+    interactions: Interactions,
+    *,
+    after_us: int,
+    until_us: int | None = None,
+    config: TemporalConfig,
+    seed: int,
 ) -> LabelledMoments:
-    """Moments after `after_us` at which a user had fewer than `COLD_BELOW` events.
+    """Moments after `after_us`, and not after `until_us`, at which a user had fewer than `COLD_BELOW` events.
 
     Of each user with at least `config.min_events` events after `after_us`: one moment before the first
     event of all, and one at the latest change of timestamp between one known event and `COLD_BELOW`, each
@@ -27,22 +32,11 @@ def cold_moments(
     than `config.max_queries` or `MAX_MOMENTS` are sampled down. Expects one event per user and item (see
     `consumed`).
     """
-    times = interactions.timestamp_us
-    order = np.argsort(interactions.user_index, kind="stable")  # keeps time order within a user
-    users, starts = np.unique(interactions.user_index[order], return_index=True)
-    asked: list[int] = []
-    targets: list[NDArray[np.int64]] = []
-    for user, events in zip(users, np.split(order, starts[1:]), strict=False):
-        n_before = int(np.searchsorted(times[events], after_us, side="right"))
-        if len(events) - n_before >= config.min_events:
-            for boundary in _cold_boundaries(times[events], n_before):
-                asked.append(int(user))
-                targets.append(events[boundary:])
-    moments = LabelledMoments(
-        user_index=np.array(asked, dtype=np.int32),
-        time_us=np.array([times[target[0]] - 1 for target in targets], dtype=np.int64),
-        targets=Ragged.of([interactions.item_index[target] for target in targets]),
-    )
+
+    def boundaries(times: NDArray[np.int64], n_before: int) -> list[int]:
+        return _cold_boundaries(times, n_before) if len(times) - n_before >= config.min_events else []
+
+    moments = moments_of(interactions, after_us=after_us, until_us=until_us, boundaries=boundaries)
     return sample_moments(moments, min(config.max_queries, MAX_MOMENTS), seed=seed)
 
 

@@ -86,6 +86,15 @@ class Histories:
             return np.ones(len(self.row), np.float32)
         return np.power(0.5, self.events_since / half_life_events).astype(np.float32)
 
+    def kept(self, events: NDArray[np.bool_]) -> Self:
+        """The same histories with only some of their events, of a mask `(n_events,)`."""
+        return type(self)(
+            offsets=np.concatenate([[0], np.cumsum(events)])[self.offsets].astype(np.int64),
+            item_index=self.item_index[events],
+            timestamp_us=self.timestamp_us[events],
+            value=self.value[events],
+        )
+
     def take(self, rows: NDArray[np.integer]) -> Self:
         """The histories at `rows`, in that order."""
         parts = [np.arange(self.offsets[row], self.offsets[row + 1]) for row in rows]
@@ -121,6 +130,10 @@ class Queries:
         return type(self)(
             self.user_index[rows], self.time_us[rows], self.histories.take(rows), self.user_state[rows]
         )
+
+    def block(self, rows: slice) -> Self:
+        """The queries of a slice with both bounds."""
+        return self.take(np.arange(rows.start, rows.stop))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,3 +179,7 @@ class LabelledQueries:
     def take(self, rows: NDArray[np.integer]) -> Self:
         """The labelled queries at `rows`, in that order."""
         return type(self)(self.queries.take(rows), Ragged.of([self.targets[row] for row in rows]))
+
+    def block(self, rows: slice) -> Self:
+        """The labelled queries of a slice with both bounds."""
+        return self.take(np.arange(rows.start, rows.stop))

@@ -93,6 +93,13 @@ class Ragged:
         """The row that each value belongs to, `(n_values,) int64`."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def holds(self, row: NDArray[np.integer], value: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Whether each (row, value) pair, of values from 0, is there, `(n_pairs,) bool`."""
+        width = 1 + int(max(value.max(initial=0), self.values.max(initial=0)))
+        here = self.row_of_value * width + self.values
+        found: NDArray[np.bool_] = np.isin(np.asarray(row, np.int64) * width + value, here)
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:

@@ -6,6 +6,7 @@ the same user, and whoever splits such a tie by row order or id lets the answer 
 question.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,32 @@ def cut_moments(
     ordered by user index, then time. Expects one event per user and item (see `consumed`), so that
     targets are new to the user.
     """
+    return moments_of(
+        interactions,
+        after_us=after_us,
+        until_us=until_us,
+        boundaries=lambda times, n_before: [
+            n_before + boundary for boundary in _boundaries(times[n_before:], shares, min_events)
+        ],
+    )
+
+
+def moments_of(
+    interactions: Interactions,
+    *,
+    after_us: int,
+    until_us: int | None = None,
+    boundaries: Callable[[NDArray[np.int64], int], Sequence[int]],
+) -> LabelledMoments:
+    """Moments to ask at, the last microsecond before each boundary in a user's events up to `until_us`.
+
+    Args:
+        interactions: one event per user and item.
+        after_us: where the window begins.
+        until_us: where it ends; None for with the last event.
+        boundaries: of a user's event times, of which the first so many lie before the window, the
+            positions of the events at which to ask: from there on all are targets.
+    """
     times = interactions.timestamp_us
     stop = len(times) if until_us is None else int(np.searchsorted(times, until_us, side="right"))
     order = np.argsort(interactions.user_index[:stop], kind="stable")  # keeps time order within a user
@@ -119,9 +146,9 @@ def cut_moments(
     for user, start, end in zip(users, starts, ends, strict=True):
         events = order[start:end]
         n_before = int(np.searchsorted(times[events], after_us, side="right"))
-        for boundary in _boundaries(times[events[n_before:]], shares, min_events):
+        for boundary in boundaries(times[events], n_before):
             asked.append(int(user))
-            targets.append(events[n_before + boundary :])
+            targets.append(events[boundary:])
     return LabelledMoments(
         user_index=np.array(asked, dtype=np.int32),
         time_us=np.array([times[target[0]] - 1 for target in targets], dtype=np.int64),

@@ -1,10 +1,12 @@
 """The same request had some of its events never happened."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee import schema
-from marquee.data.histories import Histories, Queries
+from marquee.data.histories import Queries
 from marquee.features.state.activity import WINDOWS_US
 
 
@@ -21,20 +23,9 @@ def kept_with(query: Queries, kept: NDArray[np.bool_]) -> Queries:
     Returns:
         `n_variants` queries.
     """
-    of_all = query.histories
-    lengths = np.count_nonzero(kept, axis=1)
-    event = np.nonzero(kept)[1]
-    return Queries(
-        user_index=np.repeat(query.user_index, len(kept)),
-        time_us=np.repeat(query.time_us, len(kept)),
-        histories=Histories(
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            item_index=of_all.item_index[event],
-            timestamp_us=of_all.timestamp_us[event],
-            value=of_all.value[event],
-        ),
-        user_state=_state_with(query, kept),
-    )
+    variants = query.take(np.zeros(len(kept), np.int64))
+    histories = variants.histories.kept(kept.ravel())
+    return replace(variants, histories=histories, user_state=_state_with(query, kept))
 
 
 def _state_with(query: Queries, kept: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -25,31 +26,43 @@ _ROW: Final = "_row"
 
 @dataclass(frozen=True, eq=False)
 class MemoryReader:
-    """The views' tables, and the same as-of rule: the newest row not after the moment, if not too old."""
+    """The views' tables, and the same as-of rule: the newest row not after the moment, if not too old.
 
-    views: Mapping[str, pl.DataFrame]
-    """By name, as `marquee.features.state` builds them."""
+    Users' and movies' tables are each built when they are first asked for.
+    """
+
+    known: pl.DataFrame
+    """Resolved events."""
+    tables: SideTables
 
     @classmethod
     def of(cls, events: Interactions, tables: SideTables | None = None) -> Self:
-        """Build the tables of all events; statistics reach to the day after the last one."""
-        tables = tables or SideTables()
-        known = resolved(events_of(events))
-        profiles = user_profile(tables.users)
-        views = {
-            schema.USER_PROFILE_VIEW: profiles,
-            schema.USER_ACTIVITY_VIEW: user_activity(known),
-            schema.MOVIE_PROFILE_VIEW: movie_profile(tables.movies),
-            schema.MOVIE_PUBLICITY_VIEW: movie_publicity(tables.publicity, tables.movies),
-            schema.MOVIE_STATISTICS_VIEW: pl.DataFrame(
-                schema=schema.view_columns(schema.MOVIE_STATISTICS_VIEW)
-            ),
+        """Of all events; statistics reach to the day after the last one."""
+        return cls(resolved(events_of(events)), tables or SideTables())
+
+    @cached_property
+    def user_views(self) -> Mapping[str, pl.DataFrame]:
+        """By name, as `marquee.features.state` builds them."""
+        return {
+            schema.USER_PROFILE_VIEW: user_profile(self.tables.users),
+            schema.USER_ACTIVITY_VIEW: user_activity(self.known),
         }
-        if len(known):
-            first, last = (int(time_us // DAY_US) + 1 for time_us in _bounds_us(known))
-            sums = DailySums.of(consumed_events(known), profiles)
-            views[schema.MOVIE_STATISTICS_VIEW] = movie_statistics(sums, first_day=first, last_day=last)
-        return cls(views)
+
+    @cached_property
+    def movie_views(self) -> Mapping[str, pl.DataFrame]:
+        """Likewise."""
+        return {
+            schema.MOVIE_PROFILE_VIEW: movie_profile(self.tables.movies),
+            schema.MOVIE_PUBLICITY_VIEW: movie_publicity(self.tables.publicity, self.tables.movies),
+            schema.MOVIE_STATISTICS_VIEW: self._statistics(),
+        }
+
+    def _statistics(self) -> pl.DataFrame:
+        if self.known.is_empty():
+            return pl.DataFrame(schema=schema.view_columns(schema.MOVIE_STATISTICS_VIEW))
+        first, last = (int(time_us // DAY_US) + 1 for time_us in _bounds_us(self.known))
+        sums = DailySums.of(consumed_events(self.known), user_profile(self.tables.users))
+        return movie_statistics(sums, first_day=first, last_day=last)
 
     @property
     def contracts(self) -> Mapping[str, str]:
@@ -58,27 +71,29 @@ class MemoryReader:
 
     def users(self, user_ids: pl.Series, time_us: NDArray[np.int64]) -> pl.DataFrame:
         """As `StateReader.users`."""
-        return self._rows(schema.USER_ID, user_ids, time_us).select(list(USER_COLUMNS))
+        return _as_of(self.user_views, schema.USER_ID, user_ids, time_us).select(list(USER_COLUMNS))
 
     def movies(self, item_ids: pl.Series, time_us: NDArray[np.int64]) -> pl.DataFrame:
         """As `StateReader.movies`."""
-        return self._rows(schema.ITEM_ID, item_ids, time_us).select(list(MOVIE_COLUMNS))
+        return _as_of(self.movie_views, schema.ITEM_ID, item_ids, time_us).select(list(MOVIE_COLUMNS))
 
-    def _rows(self, key: str, ids: pl.Series, time_us: NDArray[np.int64]) -> pl.DataFrame:
-        asked = pl.DataFrame({key: ids, _AT: pl.Series(time_us).cast(schema.TIME_DTYPE)}).with_row_index(_ROW)
-        found = asked.sort(_AT)
-        for name, table in self.views.items():
-            if schema.VIEW_KEYS[name] == key:
-                found = found.join_asof(
-                    table.drop(schema.CREATED_TIMESTAMP).sort(schema.EVENT_TIMESTAMP),
-                    left_on=_AT,
-                    right_on=schema.EVENT_TIMESTAMP,
-                    by=key,
-                    strategy="backward",
-                    tolerance=_ttl(name),
-                    check_sortedness=False,
-                ).drop(schema.EVENT_TIMESTAMP, strict=False)
-        return found.sort(_ROW)
+
+def _as_of(
+    views: Mapping[str, pl.DataFrame], key: str, ids: pl.Series, time_us: NDArray[np.int64]
+) -> pl.DataFrame:
+    asked = pl.DataFrame({key: ids, _AT: pl.Series(time_us).cast(schema.TIME_DTYPE)}).with_row_index(_ROW)
+    found = asked.sort(_AT)
+    for name, table in views.items():
+        found = found.join_asof(
+            table.drop(schema.CREATED_TIMESTAMP).sort(schema.EVENT_TIMESTAMP),
+            left_on=_AT,
+            right_on=schema.EVENT_TIMESTAMP,
+            by=key,
+            strategy="backward",
+            tolerance=_ttl(name),
+            check_sortedness=False,
+        ).drop(schema.EVENT_TIMESTAMP, strict=False)
+    return found.sort(_ROW)
 
 
 def _ttl(view: str) -> timedelta | None:

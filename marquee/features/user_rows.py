@@ -24,6 +24,8 @@ COUNTS: Final = (
     schema.USER_RATINGS_ALL,
 )
 """What is zero, and not unknown, for a user without events."""
+UNKNOWN_STATE: Final = tuple(0.0 if name in COUNTS else float("nan") for name in schema.USER_STATE)
+"""`schema.USER_STATE` of somebody of whom nothing is known."""
 
 
 def queries_of(
@@ -55,8 +57,8 @@ def queries_of(
         ),
         user_state=np.column_stack(
             [
-                rows[name].cast(pl.Float32).fill_null(0.0 if name in COUNTS else float("nan")).to_numpy()
-                for name in schema.USER_STATE
+                rows[name].cast(pl.Float32).fill_null(blank).to_numpy()
+                for name, blank in zip(schema.USER_STATE, UNKNOWN_STATE, strict=True)
             ]
         ).astype(np.float32),
     )
@@ -75,7 +77,6 @@ def query_of(
     """
     ids = values.get(schema.USER_HISTORY_ITEMS) or ()
     state = [values.get(name) for name in schema.USER_STATE]
-    unknown = [0.0 if name in COUNTS else np.nan for name in schema.USER_STATE]
     return Queries(
         user_index=np.array([user_index], np.int32),
         time_us=np.array([time_us], np.int64),
@@ -87,7 +88,7 @@ def query_of(
             value=np.array(values.get(schema.USER_HISTORY_VALUES) or (), np.float32),
         ),
         user_state=np.array(
-            [[blank if value is None else value for value, blank in zip(state, unknown, strict=True)]],
+            [[blank if value is None else value for value, blank in zip(state, UNKNOWN_STATE, strict=True)]],
             np.float32,
         ),
     )

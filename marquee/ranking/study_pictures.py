@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from marquee.features.report.html import environment
 from marquee.ranking.search import SearchResult, Trial
 from marquee.ranking.search_space import BOOSTER, SearchSpace
 
@@ -76,7 +76,7 @@ class Bar:
 def study_page(result: SearchResult, space: SearchSpace, *, title: str) -> str:
     """A page of its own, complete in one file."""
     section = Markup(study_section(result, space))  # noqa: S704 - rendered and escaped by our own template
-    return _environment().get_template("study_page.html").render(title=title, section=section)
+    return environment(_TEMPLATES).get_template("study_page.html").render(title=title, section=section)
 
 
 def study_section(result: SearchResult, space: SearchSpace) -> str:
@@ -84,7 +84,7 @@ def study_section(result: SearchResult, space: SearchSpace) -> str:
     shown = [trial for trial in result.trials if np.isfinite(trial.value)]
     limits = _value_limits(shown)
     return (
-        _environment()
+        environment(_TEMPLATES)
         .get_template("study.html")
         .render(
             result=result,
@@ -97,16 +97,6 @@ def study_section(result: SearchResult, space: SearchSpace) -> str:
                 if name != BOOSTER and len({trial.point.get(name) for trial in shown} - {None}) > 1
             ],
         )
-    )
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

@@ -77,7 +77,7 @@ def label_block(
     proposals, features = propose(labelled.queries)
     sizes = np.diff(proposals.offsets)
     query = np.repeat(np.arange(len(labelled)), sizes)
-    labels = _is_target(query, proposals.item_index, labelled)
+    labels = labelled.targets.holds(query, proposals.item_index).astype(np.int8)
     hits = np.bincount(query, labels, minlength=len(labelled))
     kept = np.flatnonzero((hits > 0)[query])
     order = kept[np.lexsort((rng.random(len(kept)), query[kept]))]
@@ -93,16 +93,6 @@ def _is_among_first(query: NDArray[np.int64], is_counted: NDArray[np.bool_], n: 
     starts = np.searchsorted(query, query)
     before_query: NDArray[np.int64] = counted[starts] - is_counted[starts]
     return np.asarray(~is_counted | (counted - before_query <= n))
-
-
-def _is_target(
-    query: NDArray[np.int64], item_index: NDArray[np.int32], labelled: LabelledQueries
-) -> NDArray[np.int8]:
-    """1 where the pair's item is among its query's targets, `(n_rows,) int8`."""
-    targets = labelled.targets
-    width = 1 + max(int(item_index.max(initial=0)), int(targets.values.max(initial=0)))
-    wanted = targets.row_of_value * width + targets.values
-    return np.isin(query * width + item_index, wanted).astype(np.int8)
 
 
 def join_blocks(blocks: Sequence[TrainingSet]) -> TrainingSet:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from marquee import schema
 from marquee.candidates.trending import Trending, TrendingConfig
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions
-from marquee.recommend import Restrictions
+from marquee.policy.restrictions import Restrictions
 from tests.factories import DAY_S, World, queries, trained, with_events
 
 N_ITEMS = World().n_items

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from marquee.training import SilentObserver
+from marquee.observing import SilentObserver
 from tests.small_run import Place
 
 _WRITES = {

@@ -8,7 +8,8 @@ from marquee import schema
 from marquee.candidates.union import UnionConfig
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.features.context import DAY_US
-from marquee.recommend import Recommender, Restrictions, training_window
+from marquee.policy.restrictions import Restrictions
+from marquee.recommend import Recommender, training_window
 from tests.factories import SECOND_US, events, first_stage, queries, quick_config, taste_groups
 
 ASKED = queries([(0, 5), (3, 9), (6, 9)], [(1, 2)], [], users=[2, 5, -1])

@@ -10,9 +10,10 @@ from marquee.bundle import write_bundle
 from marquee.data.histories import Queries
 from marquee.data.splits import consumed
 from marquee.errors import NotEnoughDataError
+from marquee.observing import StageClock
 from marquee.packing import pack
 from marquee.recommend import Recommender
-from marquee.training import StageClock, collect_training_set
+from marquee.training import collect_training_set
 from tests.factories import (
     DAY_S,
     SECOND_US,

@@ -7,10 +7,11 @@ from marquee.data.interactions import Ragged, Vocabulary
 from marquee.data.splits import consumed, temporal_split
 from marquee.errors import ConfigError, NotEnoughDataError
 from marquee.evaluation.evaluate import EvaluationConfig, evaluate_lists
+from marquee.observing import SilentObserver, StageClock
 from marquee.ranking.rankers import fit_ranker
 from marquee.ranking.search import SearchConfig
 from marquee.ranking.search_space import SearchSpace
-from marquee.training import SilentObserver, StageClock, collect_training_set
+from marquee.training import collect_training_set
 from marquee.tuning import ValidationConfig, WholeLists, tune
 from tests.factories import (
     first_stage,

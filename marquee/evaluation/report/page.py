@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from marquee import schema
@@ -15,6 +15,7 @@ from marquee.evaluation.report import pictures
 from marquee.evaluation.report.attention import NEWCOMERS, findings
 from marquee.evaluation.report.measured import PARTS, Bounds, Measured, ModelSlice
 from marquee.features import report as features_report
+from marquee.features.report.html import environment
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _STYLE: Final = Path(features_report.__file__).with_name("templates")
@@ -100,14 +101,8 @@ def render_evaluation(metrics: Mapping[str, Any], *, run: str, study: str | None
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), FileSystemLoader(_STYLE)]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment(_TEMPLATES, _STYLE)
+    pages.filters |= {
         "decimal": pictures.decimal,
         "signed": lambda value: pictures.decimal(value, sign=True),
         "range": pictures.interval,
@@ -118,7 +113,7 @@ def _environment() -> Environment:
         "words": lambda name: name.replace("_", " "),
         "metric": _metric_name,
     }
-    return environment
+    return pages
 
 
 def _percent(value: float | None, *, sign: bool = False) -> str:

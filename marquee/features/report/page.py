@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from marquee.features.report.ablation import Ablation, interval_chart
 from marquee.features.report.attention import Finding
@@ -15,6 +15,7 @@ from marquee.features.report.catalogue import Catalogue
 from marquee.features.report.charts import BarChart, HistogramChart, bar_chart, histogram_chart
 from marquee.features.report.config import ReportConfig
 from marquee.features.report.distribution import Bars, Feature, Histogram, Summary, Values
+from marquee.features.report.html import environment
 from marquee.features.report.measure import StateMeasure, ViewMeasure
 from marquee.features.report.notes import FEATURE_NOTES, MOMENTS
 from marquee.features.report.numbers import (
@@ -96,14 +97,8 @@ def render_catalogue(catalogue: Catalogue) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment(_TEMPLATES)
+    pages.filters |= {
         "count": count,
         "share": share,
         "moment": moment,
@@ -113,7 +108,7 @@ def _environment() -> Environment:
         "words": lambda name: name.replace("_", " "),
         "limit": lambda seconds: "none" if seconds is None else hours(seconds / 3600),
     }
-    return environment
+    return pages
 
 
 def anchor(*names: str | None) -> str:

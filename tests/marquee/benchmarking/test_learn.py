@@ -99,7 +99,7 @@ def test_search_never_makes_a_route_worse_on_its_holdout(tastes):
     users = np.unique(fold.hidden.user_index)
     asked = stage.ask(fold.known, fold.hidden, users=users)
 
-    found = search_routes([Exam.of(fold, asked, stage)], stage, order="random", k=5)
+    found = search_routes([Exam(fold, asked)], stage, order="random", k=5)
 
     def ndcg(each):
         from marquee.benchmarking.route_search import ndcg_of
