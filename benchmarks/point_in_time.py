@@ -85,7 +85,7 @@ def _not_kept(report: dict[str, Any], hand: dict[str, Any] | None) -> list[str]:
 def to_markdown(report: dict[str, Any]) -> str:
     """The report as a table."""
     lines = [
-        "# Point-in-time training sets: label rows × 3 views, 28 features",
+        "# Point-in-time training sets: label rows × 5 views, 38 features",
         "",
         f"{report['measured_at']}, {in_words(report['machine'])}. Median seconds of the runs; peak memory of"
         " the process; the digest depends on every value and its row.",

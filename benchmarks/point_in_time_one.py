@@ -1,7 +1,8 @@
 """One engine, one size, in a process of its own: what `benchmarks.point_in_time` starts.
 
-Three views (user 1M rows × 10 features, movie 300k × 10, publicity 600k × 8; TTL 60, 60 and 30 days)
-over 180 days, each with a created column. Prints one line of JSON.
+Five views, as many as feature_repo declares (user activity 1M rows × 10 features, movie statistics 300k × 10,
+publicity 600k × 8, profiles of 100k users and 10k movies × 5; TTL 60, 60, 30 and 365 days) over 180 days,
+each with a created column. Prints one line of JSON.
 """
 
 import argparse
@@ -48,6 +49,8 @@ VIEWS = (
     View("user_activity", "user_id", 1_000_000, 100_000, 10, 60),
     View("movie_statistics", "movie_id", 300_000, 10_000, 10, 60),
     View("movie_publicity", "movie_id", 600_000, 10_000, 8, 30),
+    View("user_profile", "user_id", 100_000, 100_000, 5, 365),
+    View("movie_profile", "movie_id", 10_000, 10_000, 5, 365),
 )
 
 
