@@ -184,7 +184,11 @@ def compare_on_new_items(
 def compare_on_cold_users(
     cold: Questions, *, subject: str, best_route: str | None, config: TrainingConfig
 ) -> list[ModelSlice]:
-    """NDCG for users with few known events, of the model, its best route and the popular one."""
+    """NDCG for users with few known events, of the model, its best route and the popular one.
+
+    Before the first event, with one to four, and both: there a user counts once, with the mean over
+    the own moments, since a user's moments are no independent draws.
+    """
     recommender, queries = cold.recommender, cold.labelled.queries
     lists = {subject: recommender.recommend(queries, HEADLINE_K).item_index}
     for name in dict.fromkeys((best_route, Popular.name)):
@@ -195,14 +199,24 @@ def compare_on_cold_users(
         for name, made in lists.items()
     }
     has_begun = (queries.histories.lengths > 0).astype(np.int64)
-    return slice_models(
-        values,
-        Slicing(COLD_USERS, ("0 events", "1-4 events"), has_begun),
-        metric=ranking_metrics.label("ndcg", HEADLINE_K),
-        subject=subject,
-        seed=config.seed,
-        config=config.evaluation.bootstrap,
+    user = np.unique(queries.user_index, return_inverse=True)[1]
+    by_user = {name: np.bincount(user, found) / np.bincount(user) for name, found in values.items()}
+    parts = (
+        (values, Slicing(COLD_USERS, ("0 events", "1-4 events"), has_begun)),
+        (by_user, Slicing(COLD_USERS, ("fewer than 5 events",), np.zeros(user.max() + 1, np.int64))),
     )
+    return [
+        row
+        for measured, slicing in parts
+        for row in slice_models(
+            measured,
+            slicing,
+            metric=ranking_metrics.label("ndcg", HEADLINE_K),
+            subject=subject,
+            seed=config.seed,
+            config=config.evaluation.bootstrap,
+        )
+    ]
 
 
 def _spread(n: int, at_most: int) -> NDArray[np.int64]:

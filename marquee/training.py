@@ -32,13 +32,13 @@ from marquee.data.splits import (
 from marquee.diagnosis import Questions
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.cross import Catalogue
-from marquee.features.movie_states import MovieStates
+from marquee.features.movie_states import MovieStates, read_movie_states
 from marquee.features.profiles import MovieProfiles
 from marquee.features.reader import StateReader
 from marquee.observing import Observer, SilentObserver, StageClock
 from marquee.ranking.ranker import TrainingSet
-from marquee.ranking.rankers import fit_ranker
 from marquee.ranking.ratings import RatingModel
+from marquee.ranking.second_stage import SecondStageChoice, fit_second_stage
 from marquee.ranking.training_set import TrainingSetConfig, join_blocks, label_block
 from marquee.recommend import Recommender, training_window
 
@@ -107,6 +107,7 @@ class TrainingResult:
     split: TemporalSplit
     test: LabelledQueries  # what it was asked, and the answers
     assessment: Assessment
+    second_stage: SecondStageChoice
     seconds: dict[str, float]
 
 
@@ -139,7 +140,29 @@ def train(
         events = consumed(dataset.interactions)
         split = temporal_split(events, config.temporal, seed=config.seed)
         first_stage = FirstStage.of(dataset, config, state)
-    evaluated = learn(split, first_stage, clock)
+    evaluated, choice = learn(split, first_stage, clock)
+    test, assessment = measure(evaluated, split, events, first_stage, champion=champion, clock=clock)
+    with clock.stage("refit on all events"):
+        final = refit(events, first_stage)
+    served = final.with_ranker(choice.ranker)
+    return TrainingResult(served, evaluated, split, test, assessment, choice, clock.seconds)
+
+
+def measure(
+    evaluated: Recommender,
+    split: TemporalSplit,
+    events: Interactions,
+    first_stage: FirstStage,
+    *,
+    champion: TrainingConfig | None,
+    clock: StageClock,
+) -> tuple[LabelledQueries, Assessment]:
+    """Ask the model that knows nothing after the cut, and judge it; the champion as `train` says.
+
+    Returns:
+        What it was asked with the answers, and the verdict.
+    """
+    config = first_stage.config
     rival = None
     if champion is not None:
         is_same = champion.recipe == config.recipe
@@ -147,28 +170,29 @@ def train(
     with clock.stage("evaluate") as report:
         asked, test = first_stage.ask(evaluated, split.test, events)
         rival = rival and rival.with_states(asked.catalogue.states)
-        cold = newcomers(evaluated, split, events, state, config)
+        cold = newcomers(evaluated, split, events, first_stage.state, config)
         assessment = assess(asked, split, test, config, champion=rival, cold=cold, on_progress=report)
-    with clock.stage("refit on all events"):
-        last_us = int(events.timestamp_us[-1])
-        # The state of the night after: all events are in it.
-        midnight_us = (last_us // DAY_US + 1) * DAY_US
-        final = first_stage.fit(events, until_us=last_us, as_of_us=midnight_us)
-        index = index_similar(final.routes, config.similar, seed=config.seed)
-    served = replace(final, ranker=evaluated.ranker, similar_index=index)
-    return TrainingResult(served, evaluated, split, test, assessment, clock.seconds)
+    return test, assessment
+
+
+def refit(events: Interactions, first_stage: FirstStage) -> Recommender:
+    """The first stage to serve: of all events, with the movies' state of the night after and an index."""
+    config = first_stage.config
+    last_us = int(events.timestamp_us[-1])
+    final = first_stage.fit(events, until_us=last_us, as_of_us=_midnight_after(events))
+    return replace(final, similar_index=index_similar(final.routes, config.similar, seed=config.seed))
 
 
 def _champion(
     config: TrainingConfig, split: TemporalSplit, first_stage: FirstStage, clock: StageClock
 ) -> Recommender:
     """The champion's recipe on the challenger's split."""
-    return learn(split, replace(first_stage, config=config), clock, prefix="champion: ")
+    return learn(split, replace(first_stage, config=config), clock, prefix="champion: ")[0]
 
 
 def learn(
     split: TemporalSplit, first_stage: FirstStage, clock: StageClock, *, prefix: str = ""
-) -> Recommender:
+) -> tuple[Recommender, SecondStageChoice]:
     """Both stages from the events before the cut, by the recipe of `first_stage.config`.
 
     Raises:
@@ -176,16 +200,17 @@ def learn(
     """
     config = first_stage.config
     with clock.stage(f"{prefix}training set") as report:
-        training = collect_training_set(split.train, first_stage, on_progress=report)
+        windows = collect_windows(split.train, first_stage, on_progress=report)
     with clock.stage(f"{prefix}ranker") as report:
-        ranker = fit_ranker(
-            training,
+        choice = fit_second_stage(
+            windows,
             config.ranker,
             seed=config.seed,
             on_round=lambda done, _ranker: report(done, config.ranker.n_rounds),
         )
     with clock.stage(f"{prefix}candidates"):
-        return first_stage.fit(split.train, until_us=split.cut_us).with_ranker(ranker)
+        recommender = first_stage.fit(split.train, until_us=split.cut_us)
+    return recommender.with_ranker(choice.ranker), choice
 
 
 def collect_training_set(
@@ -194,34 +219,84 @@ def collect_training_set(
     *,
     on_progress: Callable[[float, float], None] = lambda _done, _total: None,
 ) -> TrainingSet:
-    """The ranker's rows from past windows, the newest window first, until there are enough queries.
-
-    For each window the first stage is fitted on the events before it; the queries of its users are
-    labelled with what they consumed in it.
+    """The rows of `collect_windows` as one training set.
 
     Raises:
         NotEnoughDataError: no window yields a query whose answer the first stage proposed.
     """
+    return join_blocks(collect_windows(train, first_stage, on_progress=on_progress))
+
+
+def collect_windows(
+    train: Interactions,
+    first_stage: FirstStage,
+    *,
+    on_progress: Callable[[float, float], None] = lambda _done, _total: None,
+) -> list[TrainingSet]:
+    """The ranker's rows from past windows, the newest window first, until there are enough queries.
+
+    For each window the first stage is fitted on the events before it; the queries of its users are
+    labelled with what they consumed in it. A window whose queries teach nothing is left out.
+    """
     config = first_stage.config.training_set
     rng = np.random.default_rng(first_stage.config.seed)
-    blocks: list[TrainingSet] = []
-    n_queries = 0
-    for number, (after_us, until_us) in enumerate(_windows(train, config.windows, config.window_share)):
-        moments = _window_moments(
-            train, config, after_us=after_us, until_us=until_us, seed=first_stage.config.seed
-        )
-        moments = sample_moments(moments, config.max_queries - n_queries, seed=first_stage.config.seed)
+    found: list[TrainingSet] = []
+    for number, (after_us, moments) in enumerate(past_windows(train, config, seed=first_stage.config.seed)):
         if len(moments):
             recommender = first_stage.fit(train, until_us=after_us)
             recommender, queries = first_stage.ask(recommender, moments, train)
             with threadpool_limits(1, "blas"):  # other thread counts round otherwise: other trees
-                blocks += labelled_rows(recommender, queries, rng, max_passed_over=config.max_passed_over)
-        n_queries += len(moments)
+                rows = labelled_rows(recommender, queries, rng, max_passed_over=config.max_passed_over)
+                blocks = [block for block in rows if len(block.labels)]
+            found += [join_blocks(blocks)] if blocks else []
         on_progress(number + 1, config.windows)
-        if n_queries >= config.max_queries:
-            break
     on_progress(config.windows, config.windows)
-    return join_blocks(blocks)
+    return found
+
+
+def past_windows(
+    train: Interactions, config: TrainingSetConfig, *, seed: int
+) -> Iterator[tuple[int, LabelledMoments]]:
+    """Windows as `collect_windows` asks about them, the newest first: the moment before, and the moments."""
+    n_queries = 0
+    for after_us, until_us in _windows(train, config.windows, config.window_share):
+        moments = _window_moments(train, config, after_us=after_us, until_us=until_us, seed=seed)
+        moments = sample_moments(moments, config.max_queries - n_queries, seed=seed)
+        yield after_us, moments
+        n_queries += len(moments)
+        if n_queries >= config.max_queries:
+            return
+
+
+def read_ahead(dataset: Dataset, config: TrainingConfig, state: StateReader) -> None:
+    """Ask the state for all that training and measuring on a data set will ask it for.
+
+    Whoever keeps the answers has the whole run's state. A champion of another recipe may ask for more.
+
+    Raises:
+        NotEnoughDataError: too few events to split.
+    """
+    events = consumed(dataset.interactions)
+    split = temporal_split(events, config.temporal, seed=config.seed)
+    cold = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
+    past = list(past_windows(split.train, config.training_set, seed=config.seed))
+    asked = [moments for moments in (split.test, cold, *(moments for _, moments in past)) if len(moments)]
+    learned_us = [
+        split.cut_us,
+        _midnight_after(events),
+        *(after_us for after_us, found in past if len(found)),
+    ]
+    items = events.items
+    for moment_us in learned_us:
+        state.movies(items.ids, np.full(len(items), moment_us, np.int64))
+    for moments in asked:
+        read_movie_states(state, items, moments.time_us)
+        state.users(events.users.ids.gather(moments.user_index), moments.time_us)
+
+
+def _midnight_after(events: Interactions) -> int:
+    """The night after the last event, UTC microseconds: all events are in its state."""
+    return (int(events.timestamp_us[-1]) // DAY_US + 1) * DAY_US
 
 
 def _window_moments(

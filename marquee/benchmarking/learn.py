@@ -136,7 +136,7 @@ def fit_second_stages(
     rankers: dict[str, Ranker] = {
         BLEND: blend,
         TREES: trees,
-        AVERAGED: AveragedRanker.of(blend, trees, rows),
+        AVERAGED: AveragedRanker.of((blend, trees), rows),
     }
     return rankers
 

@@ -1,17 +1,23 @@
-"""A blend of the routes and trees on all features, averaged: each errs where the other does not."""
+"""Several rankers as one: each errs where the others do not."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.errors import BundleError
 from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker, parameters
-from marquee.ranking.ranker import TrainingSet
+from marquee.ranking.one_route import OneRouteRanker
+from marquee.ranking.ranker import Ranker, TrainingSet
 from marquee.ranking.route_blend import RouteBlend
+from marquee.ranking.xgboost import XgBoostRanker
+
+_TYPES: Final[tuple[type[Ranker], ...]] = (LightGbmRanker, XgBoostRanker, RouteBlend, OneRouteRanker)
+PART_TYPES: Final[Mapping[str, type[Ranker]]] = {kind.name: kind for kind in _TYPES}
+"""Rankers that can be part of another, by name."""
 
 
 def fit_pointwise(training: TrainingSet, config: LightGbmConfig, *, seed: int) -> LightGbmRanker:
@@ -20,6 +26,8 @@ def fit_pointwise(training: TrainingSet, config: LightGbmConfig, *, seed: int) -
     Where a query has dozens of targets, as in a random split, LambdaRank's gradient is mostly about
     the order of equals; the plain probability wastes nothing on that.
     """
+    import lightgbm as lgb  # noqa: PLC0415 - it brings pandas, half a second that a config does without
+
     data = lgb.Dataset(
         training.features,
         training.labels,
@@ -32,34 +40,39 @@ def fit_pointwise(training: TrainingSet, config: LightGbmConfig, *, seed: int) -
 
 @dataclass(frozen=True, eq=False)
 class AveragedRanker:
-    """The sum of a blend and of trees, each in units of its own spread over the training rows."""
+    """The sum of several rankers' scores, each in units of its own spread over the training rows."""
 
     name: ClassVar[str] = "averaged"
-    blend: RouteBlend
-    trees: LightGbmRanker
-    spreads: tuple[float, float]  # of the blend's and of the trees' scores
+    parts: tuple[Ranker, ...]
+    spreads: tuple[float, ...]  # of each part's scores
 
     @classmethod
-    def of(cls, blend: RouteBlend, trees: LightGbmRanker, training: TrainingSet) -> Self:
-        """Put two fitted rankers together."""
-        of_blend, of_trees = (float(each.score(training.features).std()) for each in (blend, trees))
-        return cls(blend, trees, (of_blend or 1.0, of_trees or 1.0))
+    def of(cls, parts: Sequence[Ranker], training: TrainingSet) -> Self:
+        """Put fitted rankers together."""
+        spreads = (float(part.score(training.features).std()) for part in parts)
+        return cls(tuple(parts), tuple(spread or 1.0 for spread in spreads))
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sums of both, `(n_rows,) float64`."""
-        of_blend, of_trees = self.spreads
-        return self.blend.score(features) / of_blend + self.trees.score(features) / of_trees
+        """Sums over the parts, `(n_rows,) float64`."""
+        total = np.zeros(len(features))
+        for part, spread in zip(self.parts, self.spreads, strict=True):
+            total += part.score(features) / spread
+        return total
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sums of both rankers' contributions, `(n_rows, n_features + 1) float64`."""
-        of_blend, of_trees = self.spreads
-        blend, trees = self.blend.contributions(features), self.trees.contributions(features)
-        return np.asarray(blend / of_blend + trees / of_trees, np.float64)
+        """Sums of the parts' contributions, `(n_rows, n_features + 1) float64`."""
+        total = np.zeros((len(features), features.shape[1] + 1))
+        for part, spread in zip(self.parts, self.spreads, strict=True):
+            total += part.contributions(features) / spread
+        return total
 
     def to_text(self) -> str:
-        """JSON of both."""
-        texts = {"blend": self.blend.to_text(), "trees": self.trees.to_text()}
-        return json.dumps({**texts, "spreads": self.spreads})
+        """JSON of all parts."""
+        parts = [
+            {"name": part.name, "spread": spread, "text": part.to_text()}
+            for part, spread in zip(self.parts, self.spreads, strict=True)
+        ]
+        return json.dumps({"parts": parts})
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -69,16 +82,23 @@ class AveragedRanker:
             BundleError: the text is none of it.
         """
         try:
-            values = json.loads(text)
-            of_blend, of_trees = (float(spread) for spread in values["spreads"])
-            blend, trees = values["blend"], values["trees"]
+            parts = [
+                (PART_TYPES[each["name"]], each["text"], float(each["spread"]))
+                for each in json.loads(text)["parts"]
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise BundleError(
-                f"the ranker is no average of two: {error}.", remedy="Train the bundle again."
+                f"the ranker is no average of others: {error}.", remedy="Train the bundle again."
             ) from error
-        spreads = of_blend, of_trees
-        return cls(RouteBlend.from_text(blend), LightGbmRanker.from_text(trees), spreads)
+        read = tuple(kind.from_text(part) for kind, part, _ in parts)
+        return cls(read, tuple(spread for *_, spread in parts))
 
     def importance(self) -> dict[str, float]:
-        """Total gain of the trees per feature name; the blend has none."""
-        return self.trees.importance()
+        """Mean over the parts of each feature's share of the part's importance."""
+        total: dict[str, float] = {}
+        for part in self.parts:
+            found = part.importance()
+            whole = sum(found.values()) or 1.0
+            for name, value in found.items():
+                total[name] = total.get(name, 0.0) + value / whole / len(self.parts)
+        return total

@@ -1,15 +1,17 @@
 """LightGBM's LambdaMART behind the ranker protocol."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
 from marquee.ranking.ranker import OnRound, TrainingSet, ignore_round
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 ROWS_FOR_THREADS: Final = 10_000
 """Fewer rows are not worth waking a second thread: on a busy machine it takes longer than the scoring."""
@@ -48,13 +50,15 @@ class LightGbmRanker:
     """
 
     name: ClassVar[str] = "lightgbm"
-    booster: lgb.Booster
+    booster: "lgb.Booster"
 
     @classmethod
     def fit(
         cls, training: TrainingSet, config: LightGbmConfig, *, seed: int, on_round: OnRound = ignore_round
     ) -> Self:
         """Boost on a training set."""
+        import lightgbm as lgb  # noqa: PLC0415 - it brings pandas, half a second that a config does without
+
         data = lgb.Dataset(
             training.features,
             training.labels,
@@ -103,6 +107,8 @@ class LightGbmRanker:
         Raises:
             BundleError: if the text is no LightGBM model.
         """
+        import lightgbm as lgb  # noqa: PLC0415 - as above
+
         try:
             return cls(lgb.Booster(model_str=text))
         except lgb.basic.LightGBMError as error:

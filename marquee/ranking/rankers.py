@@ -3,29 +3,42 @@
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
+from marquee.ranking.averaged import PART_TYPES, AveragedRanker
 from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker
 from marquee.ranking.ranker import BoostedRanker, OnRound, Ranker, TrainingSet, ignore_round
+from marquee.ranking.route_blend import RouteBlendConfig
 from marquee.ranking.xgboost import XgBoostConfig, XgBoostRanker
 
 Booster = Literal["lightgbm", "xgboost"]
+SecondStage = Literal["auto", "trees", "blend", "trees and blend"]
 
-_TYPES: Final[tuple[type[Ranker], ...]] = (LightGbmRanker, XgBoostRanker)
-RANKER_TYPES: Final[Mapping[str, type[Ranker]]] = {kind.name: kind for kind in _TYPES}
+RANKER_TYPES: Final[Mapping[str, type[Ranker]]] = {**PART_TYPES, AveragedRanker.name: AveragedRanker}
 """Ranker class by name: how a bundle finds the class of its text."""
 
 
 class RankerConfig(BaseModel):
-    """Which booster ranks, and the knobs of each."""
+    """What orders the candidates, and the knobs of each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    second_stage: SecondStage = "auto"
+    """Boosted trees, a linear blend of the routes, or both; `auto` takes the trees unless another orders
+    the newest past windows better."""
+    judged_share: float = Field(default=0.3, gt=0, lt=1)
+    """`auto` compares on the newest windows with at least this share of the queries, and learns from
+    the others."""
+    min_judging: int = Field(default=100, ge=2)
+    """`auto` takes the trees where fewer queries would judge: so few tell nothing apart."""
+    min_standard_errors: float = Field(default=1.0, ge=0)
+    """`auto` leaves the trees only for a gain of at least this many standard errors: less is chance."""
     booster: Booster = "lightgbm"
-    """The one that is fitted; the knobs of the other wait."""
+    """The trees that are fitted; the knobs of the other booster wait."""
     lightgbm: LightGbmConfig = LightGbmConfig()
     xgboost: XgBoostConfig = XgBoostConfig()
+    blend: RouteBlendConfig = RouteBlendConfig()
 
     @property
     def n_rounds(self) -> int:

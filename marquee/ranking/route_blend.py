@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
+from marquee.ranking.group_ndcg import GroupNdcg
 from marquee.ranking.ranker import TrainingSet
 
 _SCORE: Final = "_score"
@@ -115,7 +116,7 @@ def _ascend(
     config: RouteBlendConfig,
 ) -> NDArray[np.float64]:
     """Weights of the columns, the best one's 1, that no single step improves any more."""
-    metric = _Ndcg.of(labels, group_sizes, config.k)
+    metric = GroupNdcg.of(labels, group_sizes, config.k)
     n = scores.shape[1]
     alone = [metric(scores[:, column]) for column in range(n)]
     weights = np.zeros(n)
@@ -131,34 +132,3 @@ def _ascend(
         if best == before:
             break
     return weights
-
-
-@dataclass(frozen=True, eq=False)
-class _Ndcg:
-    """Mean NDCG@k of grouped rows by their scores; the ideal is made of the group's own rows."""
-
-    labels: NDArray[np.bool_]  # (n_groups, width), rows beyond a group's size False
-    place: NDArray[np.int64]  # (n_rows,) position of each row in the flat (n_groups, width)
-    ideal: NDArray[np.float64]  # (n_groups,)
-    discount: NDArray[np.float64]  # (k,)
-
-    @classmethod
-    def of(cls, labels: NDArray[np.int8], group_sizes: NDArray[np.int32], k: int) -> Self:
-        width = max(k, int(group_sizes.max()))
-        ends = np.cumsum(group_sizes)
-        group = np.repeat(np.arange(len(group_sizes)), group_sizes)
-        place = group * width + np.arange(len(labels)) - (ends - group_sizes)[group]
-        table = np.zeros((len(group_sizes), width), bool)
-        table.flat[place] = labels > 0
-        discount = 1 / np.log2(np.arange(2, k + 2))
-        n_wanted = np.clip(table.sum(axis=1), 1, k)
-        return cls(table, place, np.cumsum(discount)[n_wanted - 1], discount)
-
-    def __call__(self, scores: NDArray[np.float64]) -> float:
-        table = np.full(self.labels.shape, -np.inf)
-        table.flat[self.place] = scores
-        k = len(self.discount)
-        top = np.argpartition(-table, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(table, top, axis=1), axis=1, kind="stable")
-        hits = np.take_along_axis(self.labels, np.take_along_axis(top, order, axis=1), axis=1)
-        return float(np.mean((hits @ self.discount) / self.ideal))

@@ -175,6 +175,26 @@ def read_study(path: Path) -> tuple[SearchResult, SearchSpace]:
     Raises:
         ConfigError: there is no such file, it is no study of this program, or no trial of it has ended.
     """
+    with _reading(path) as study:
+        identity = json.loads(study.user_attrs[_IDENTITY])
+        space = SearchSpace.model_validate(identity["space"])
+        start = RankerConfig.model_validate(identity["start"])
+        return _result_of(study, start), space
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """What the values of a study's trials depend on: what its search was told of, space, start and knobs.
+
+    Raises:
+        ConfigError: there is no such file, or it is no study of this program.
+    """
+    with _reading(path) as study:
+        return dict(json.loads(study.user_attrs[_IDENTITY]))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[optuna.Study]:
+    """A study that is only read; what is wrong with it becomes one clear error."""
     if not path.is_file():
         raise ConfigError(
             f"{path} is no study: there is no such file.", remedy="Name a study.db of `marquee tune`."
@@ -187,12 +207,8 @@ def read_study(path: Path) -> tuple[SearchResult, SearchSpace]:
     except (SQLAlchemyError, OptunaError) as error:
         raise _no_study(path, error) from error
     try:
-        study = optuna.load_study(study_name=STUDY, storage=storage)
-        identity = json.loads(study.user_attrs[_IDENTITY])
-        space = SearchSpace.model_validate(identity["space"])
-        start = RankerConfig.model_validate(identity["start"])
-        return _result_of(study, start), space
-    except (SQLAlchemyError, OptunaError, KeyError, ValueError) as error:  # also of pydantic and JSON
+        yield optuna.load_study(study_name=STUDY, storage=storage)
+    except (SQLAlchemyError, OptunaError, KeyError, ValueError, TypeError) as error:  # also of pydantic, JSON
         raise _no_study(path, error) from error
     finally:
         storage.remove_session()

@@ -128,9 +128,11 @@ def test_cold_users_are_compared_with_popular_before_and_after_they_begin(result
     moments = cold_moments(events, after_us=0, config=CONFIG.temporal, seed=1)
     cold = Questions(*stage_of(dataset).ask(result.evaluated, moments, events))
 
-    none, few = compare_on_cold_users(cold, subject="two_stage", best_route="als", config=CONFIG)
+    none, few, all_of_them = compare_on_cold_users(cold, subject="two_stage", best_route="als", config=CONFIG)
 
     assert (none.slice, few.slice) == ("0 events", "1-4 events")
+    assert all_of_them.slice == "fewer than 5 events"
+    assert all_of_them.n_queries == len(np.unique(moments.user_index))
     assert none.n_queries + few.n_queries == len(moments)
     assert none.n_queries == (cold.labelled.queries.histories.lengths == 0).sum()
     assert set(none.models) == {"two_stage", "als", Popular.name}

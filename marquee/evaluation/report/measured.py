@@ -80,6 +80,14 @@ class RankerFacts(_Plain):
     reliability: tuple[ScoreBin, ...]
 
 
+class SecondStage(_Plain):
+    """Which second stage was taken, and what the others were worth on past windows."""
+
+    chosen: str
+    ndcg: Numbers
+    n_queries: int
+
+
 class Popularity(_Plain):
     """Shares by popularity decile, the least popular first; None where there is nothing to share."""
 
@@ -106,6 +114,7 @@ PARTS: Final[Mapping[str, tuple[str, TypeAdapter[Any]]]] = {
     "slices": ("diagnosis.slices", TypeAdapter(tuple[ModelSlice, ...])),
     "recall": ("diagnosis.recall", TypeAdapter(dict[str, Numbers])),
     "ranker": ("diagnosis.ranker", TypeAdapter(RankerFacts)),
+    "second_stage": ("second_stage", TypeAdapter(SecondStage)),
     "popularity": ("diagnosis.popularity", TypeAdapter(Popularity)),
     "best_route": ("diagnosis.best_route", TypeAdapter(str)),
     "seconds": ("seconds", TypeAdapter(Numbers)),
@@ -135,6 +144,7 @@ class Measured:
     slices: tuple[ModelSlice, ...] = ()
     recall: dict[str, Numbers] = field(default_factory=dict)
     ranker: RankerFacts | None = None
+    second_stage: SecondStage | None = None
     popularity: Popularity | None = None
     best_route: str | None = None
     seconds: Numbers = field(default_factory=dict)

@@ -1,7 +1,13 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from marquee.errors import BundleError
+from marquee.ranking.averaged import AveragedRanker
+from marquee.ranking.one_route import OneRouteRanker
 from marquee.ranking.rankers import RANKER_TYPES, RankerConfig, fit_ranker, read_ranker
+from marquee.ranking.route_blend import RouteBlend, RouteBlendConfig
 from tests.conformance import separable
 
 QUICK = {"lightgbm": {"n_estimators": 3, "min_data_in_leaf": 5}, "xgboost": {"n_estimators": 4}}
@@ -34,6 +40,19 @@ def test_read_ranker_finds_the_class_by_name(booster):
     text = fit_ranker(separable(), config(booster), seed=1).to_text()
 
     assert type(read_ranker({booster: text})) is RANKER_TYPES[booster]
+
+
+def test_read_ranker_finds_every_type_by_name():
+    training = replace(separable(), feature_names=("good_score", "noise_score"))
+    blend = RouteBlend.fit(training, RouteBlendConfig())
+    trees = fit_ranker(training, config("xgboost"), seed=1)
+    both = AveragedRanker.of((blend, trees), training)
+
+    for ranker in (blend, OneRouteRanker("good", training.feature_names), both):
+        read = read_ranker({ranker.name: ranker.to_text()})
+
+        assert type(read) is type(ranker)
+        np.testing.assert_array_equal(read.score(training.features), ranker.score(training.features))
 
 
 @pytest.mark.parametrize("texts", [{}, {"catboost": "x"}, {"lightgbm": "x", "xgboost": "y"}])

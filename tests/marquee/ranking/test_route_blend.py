@@ -34,7 +34,7 @@ class TestRouteBlend(_BlendConformance):
 
 def _averaged(training, seed):
     blend, trees = RouteBlend.fit(training, RouteBlendConfig()), fit_pointwise(training, QUICK, seed=seed)
-    return AveragedRanker.of(blend, trees, training)
+    return AveragedRanker.of((blend, trees), training)
 
 
 class TestAveragedRanker(_BlendConformance):
@@ -107,7 +107,7 @@ def test_average_counts_both_in_units_of_their_spread():
 
     scores = ranker.score(training.features)
 
-    both = [each.score(training.features) for each in (ranker.blend, ranker.trees)]
+    both = [each.score(training.features) for each in ranker.parts]
     np.testing.assert_allclose(scores, sum(each / (each.std() or 1) for each in both))
 
 

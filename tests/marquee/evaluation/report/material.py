@@ -49,6 +49,7 @@ def run_metrics() -> dict[str, Any]:
             "checks": [{"name": "inputs", "passed": True, "reason": "245 aligned queries."}],
             "notes": ["There is no champion yet."],
         },
+        "second_stage": {"chosen": "trees", "ndcg": {"trees": 0.5025, "blend": 0.4775}, "n_queries": 412},
         "diagnosis": {
             "best_route": "ease",
             "slices": [
