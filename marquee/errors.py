@@ -55,3 +55,47 @@ class RequestError(MarqueeError):
 
 class FeatureStoreError(MarqueeError):
     """State or feature store that is missing, unreachable, of another version, or asked for what it lacks."""
+
+
+class ObjectStoreError(MarqueeError):
+    """An object store that can't be reached, refuses, or holds something torn or tampered with."""
+
+
+class ObjectMissingError(ObjectStoreError):
+    """An object or folder that the store does not hold."""
+
+
+class ConflictError(ObjectStoreError):
+    """A conditional write that lost: another writer was there first."""
+
+
+class DataVersionError(MarqueeError):
+    """A data set's tracked versions: no repository, an unknown revision, a remote that can't be reached."""
+
+
+class StepError(MarqueeError):
+    """A step of a pipeline that got an unfinished folder, or could not write its own."""
+
+
+class DataQualityError(MarqueeError):
+    """Data that nothing may learn from."""
+
+
+class PipelineApiError(MarqueeError):
+    """Kubeflow's API that can't be reached, refuses, or answers what it should not.
+
+    Args:
+        problem: what was asked of which host, and what came of it.
+        remedy: what to do about it.
+        status: the answer's HTTP status, None where there was no answer.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, status: int | None = None) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.status = status
+
+
+class TrainingBusyError(MarqueeError):
+    """A training that was asked for while another one runs."""
+
+    exit_code = 3

@@ -3,14 +3,18 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
 
-from marquee.errors import WarehouseError
+from marquee.errors import MarqueeError, WarehouseError
+
+_LOCK_POLL_S: Final = 0.01
 
 
 def local_root(root: str | Path) -> Path:
@@ -62,11 +66,13 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def storage_errors(root: Path, *, what: str = "the warehouse") -> Iterator[None]:
-    """Turn what a failing disk raises into one clear error that names `what` lies at `root`.
+def storage_errors(
+    root: Path, *, what: str = "the warehouse", error: type[MarqueeError] = WarehouseError
+) -> Iterator[None]:
+    """Turn what a failing disk raises into one clear `error` that names `what` lies at `root`.
 
     Raises:
-        WarehouseError: no space, no permission, or another fault of the disk.
+        MarqueeError: no space, no permission, or another fault of the disk.
     """
     try:
         yield
@@ -74,29 +80,47 @@ def storage_errors(root: Path, *, what: str = "the warehouse") -> Iterator[None]
         cause = (
             err.strerror if isinstance(err, OSError) and err.strerror else " ".join(str(err).split())[:200]
         )
-        raise WarehouseError(
+        raise error(
             f"{what} {root} can't be read or written: {cause}.",
             remedy="Check free space and permissions there, then run again: nothing half-written was kept.",
         ) from err
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
+def exclusive_lock(
+    path: Path,
+    *,
+    what: str = "the warehouse",
+    error: type[MarqueeError] = WarehouseError,
+    patience_s: float = 0,
+) -> Iterator[None]:
     """Hold the one lock that a writer needs; the system frees it when the process ends, however it ends.
 
     Raises:
-        WarehouseError: another writer holds it.
+        MarqueeError: another writer holds it, and did so for `patience_s`; the class is `error`.
     """
-    with storage_errors(path.parent):
+    with storage_errors(path.parent, what=what, error=error):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise WarehouseError(
-                f"the warehouse {path.parent} is being written by another process.",
+        if not _acquire(descriptor, patience_s=patience_s):
+            raise error(
+                f"{what} {path.parent} is being written by another process.",
                 remedy="Wait until it is done.",
-            ) from err
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def _acquire(descriptor: int, *, patience_s: float) -> bool:
+    """Take a lock within a time; at least one attempt."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return True
