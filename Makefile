@@ -11,12 +11,16 @@ RUNARGS ?= ml-100k --runs runs --seed 7
 TESTARGS ?=
 FEASTARGS ?=
 UPGRADE ?=
+RUNS ?= runs
+UI_PORT ?= 5000
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 BUSY := $(VENV)/installing
+UI_VENV := .venv-ui
+UI_STAMP := $(UI_VENV)/installed
 
 # An environment that was moved, lost its interpreter or was interrupted while installing is made anew.
 # The stamps go while make reads this, because make looks at a target before it makes what that needs.
@@ -24,6 +28,10 @@ ifneq ($(filter-out help clean distclean,$(MAKECMDGOALS)),)
 ifneq ($(shell test ! -e $(BUSY) && { $(BIN)/python -c '' && cat $(STAMPS)/venv; } 2>/dev/null),$(CURDIR))
 $(shell rm -rf $(STAMPS))
 endif
+endif
+
+ifneq ($(filter ui,$(MAKECMDGOALS)),)
+$(shell $(UI_VENV)/bin/python -c '' 2>/dev/null || rm -f $(UI_STAMP))
 endif
 
 .PHONY: help
@@ -35,7 +43,17 @@ help: ## List these words
 
 .PHONY: run
 run: $(STAMPS)/package ## Real events to a measured, gated bundle (RUNARGS="ml-100k --runs runs --seed 7")
-	$(BIN)/marquee train $(RUNARGS)
+	$(BIN)/marquee pipeline run $(RUNARGS) $(if $(RUNNER),--runner $(RUNNER))
+
+.PHONY: ui
+ui: $(UI_STAMP) ## MLflow's pages on the recorded runs, for this machine only (RUNS=runs UI_PORT=5000)
+	@test -f $(RUNS)/mlflow.db || { echo "error: $(RUNS) holds no recorded run: make run makes one" >&2; exit 1; }
+	@echo "open http://127.0.0.1:$(UI_PORT) and stop with Ctrl-C"
+	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+		PYTHONWARNINGS=ignore $(UI_VENV)/bin/python -m mlflow server \
+		--host 127.0.0.1 --port $(UI_PORT) --workers 1 --uvicorn-opts '--log-level warning' \
+		--backend-store-uri sqlite:///$(abspath $(RUNS))/mlflow.db --no-serve-artifacts \
+		--default-artifact-root $(abspath $(RUNS))/mlflow
 
 .PHONY: feast-apply
 feast-apply: $(STAMPS)/dev ## Plan and apply feature_repo (FEASTARGS="--profile local --dry-run")
@@ -108,6 +126,8 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python -m benchmarks.ablation
 	$(BIN)/python -m benchmarks.diversity
 	$(BIN)/python -m benchmarks.recommend_speed
+	$(BIN)/python -m benchmarks.ranker_speed
+	$(BIN)/python -m benchmarks.pipeline_overhead
 	$(BIN)/python -m benchmarks.similar_items
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.point_in_time
@@ -130,11 +150,11 @@ hooks: $(STAMPS)/dev ## Run the checks before each git commit
 .PHONY: clean
 clean: ## Remove what tools leave behind; keeps .venv, data and runs
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
-	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(UI_VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean ## As clean, and remove .venv, too; keeps data and runs
-	rm -rf $(VENV)
+distclean: clean ## As clean, and remove .venv and .venv-ui, too; keeps data and runs
+	rm -rf $(VENV) $(UI_VENV)
 
 # --- setting up: each stamp is written last, so that an interrupted step is repeated ------------------
 
@@ -155,7 +175,13 @@ $(STAMPS)/core: requirements/core.txt requirements/build.txt | $(STAMPS)/venv
 	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/core.txt
 	@touch $@ && rm -f $(BUSY)
 
-$(STAMPS)/package: pyproject.toml $(STAMPS)/core
+$(STAMPS)/pipeline: requirements/pipeline.txt $(STAMPS)/core
+	@echo "installing the pipelines' packages (requirements/pipeline.txt)"
+	@touch $(BUSY)
+	@$(PIP) --require-hashes -r requirements/pipeline.txt
+	@touch $@ && rm -f $(BUSY)
+
+$(STAMPS)/package: pyproject.toml $(STAMPS)/pipeline
 	@echo "installing marquee itself, editable"
 	@touch $(BUSY)
 	@$(PIP) --no-deps --no-index --no-build-isolation --editable .
@@ -166,3 +192,12 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/core | $(STAMPS)/package
 	@touch $(BUSY)
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@ && rm -f $(BUSY)
+
+# MLflow's pages do not resolve together with the rest: an environment apart, only for `make ui`.
+$(UI_STAMP): requirements/ui.txt | $(STAMPS)/venv
+	@echo "installing $$(grep -c '^[a-z]' requirements/ui.txt) locked packages (requirements/ui.txt) into $(UI_VENV)"
+	@rm -f $@
+	@$(BIN)/python -m venv --clear $(UI_VENV)
+	@$(UI_VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		--require-hashes -r requirements/ui.txt
+	@touch $@

@@ -4,6 +4,9 @@ All environments are resolved once, together, into `requirements/constraints.txt
 part of that resolution which its environment needs, with hashes and without an index address. So a
 version is the same wherever it is installed, and any set of extras installs together.
 
+What can't be resolved together with them is an environment apart (`[tool.marquee.environments]`): its
+lock has a resolution and a stamp of its own, and shares only the versions that it asks to share.
+
 Run as `make lock` (add UPGRADE=1 for newest versions) and, inside `make check`, as `… locks.py check`.
 """
 
@@ -22,6 +25,7 @@ PYPROJECT = Path("pyproject.toml")
 FOLDER = Path("requirements")
 CONSTRAINTS = FOLDER / "constraints.txt"
 STAMP = "# compiled by `make lock` from the dependencies with sha256 "
+STAMP_APART = "# compiled by `make lock`, apart from the others, from the requirements with sha256 "
 PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s\\;]+)", re.MULTILINE)
 
 
@@ -37,6 +41,14 @@ def declared() -> dict[str, Any]:
     }
 
 
+def declared_apart() -> dict[str, dict[str, Any]]:
+    """The environments apart by name: what each requires, and what it shares with the others."""
+    content = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    environments = content.get("tool", {}).get("marquee", {}).get("environments", {})
+    python = content["project"]["requires-python"]
+    return {name: {"python": python, **declaration} for name, declaration in environments.items()}
+
+
 def fingerprint(declaration: dict[str, Any]) -> str:
     """The sha256 of a declaration; neither comments nor layout change it."""
     return hashlib.sha256(json.dumps(declaration, sort_keys=True).encode()).hexdigest()
@@ -47,8 +59,17 @@ def lock_names(declaration: dict[str, Any]) -> list[str]:
     return ["build", "core", *sorted(declaration["extras"])]
 
 
-def check_lock(path: Path, *, stamp: str, constraints: set[tuple[str, ...]]) -> list[str]:
-    """The complaints about one lock file, none if it is in step."""
+def check_lock(
+    path: Path, *, stamp: str, constraints: set[tuple[str, ...]], shared: list[str] | None = None
+) -> list[str]:
+    """The complaints about one lock file, none if it is in step.
+
+    Args:
+        path: the lock.
+        stamp: the line that it begins with when it is in step.
+        constraints: names and versions that it has to keep to.
+        shared: the only packages for which it has to; all by default.
+    """
     if not path.is_file():
         return [f"{path} is missing"]
     text = path.read_text(encoding="utf-8")
@@ -61,7 +82,8 @@ def check_lock(path: Path, *, stamp: str, constraints: set[tuple[str, ...]]) -> 
         pin = PIN.match(block)
         if pin and path != CONSTRAINTS and "--hash=sha256:" not in block:
             complaints.append(f"{path}: {pin[1]} has no hash")
-        if pin and pin.groups() not in constraints:
+        is_shared = pin and (shared is None or pin[1] in shared)
+        if pin and is_shared and pin.groups() not in constraints:
             complaints.append(f"{path}: {pin[1]} {pin[2]} differs from {CONSTRAINTS}")
     return complaints
 
@@ -73,7 +95,11 @@ def check() -> list[str]:
     text = CONSTRAINTS.read_text(encoding="utf-8") if CONSTRAINTS.is_file() else ""
     constraints = {pin.groups() for pin in PIN.finditer(text)}
     paths = [CONSTRAINTS, *(FOLDER / f"{name}.txt" for name in lock_names(declaration))]
-    return [line for path in paths for line in check_lock(path, stamp=stamp, constraints=constraints)]
+    complaints = [line for path in paths for line in check_lock(path, stamp=stamp, constraints=constraints)]
+    for name, apart in declared_apart().items():
+        stamp, shared = f"{STAMP_APART}{fingerprint(apart)}\n", apart["same-as-ours"]
+        complaints += check_lock(FOLDER / f"{name}.txt", stamp=stamp, constraints=constraints, shared=shared)
+    return complaints
 
 
 def uv_compile(source: str, output: Path, *options: str) -> None:
@@ -106,6 +132,23 @@ def compile_all(*, upgrade: bool) -> None:
     stamp = f"{STAMP}{fingerprint(declaration)}\n"
     for path in (CONSTRAINTS, *(FOLDER / f"{name}.txt" for name in lock_names(declaration))):
         path.write_text(stamp + path.read_text(encoding="utf-8"), encoding="utf-8")
+    compile_apart(upgrade=upgrade)
+
+
+def compile_apart(*, upgrade: bool) -> None:
+    """Resolve each environment apart, with the versions that it shares."""
+    ours = dict(PIN.findall(CONSTRAINTS.read_text(encoding="utf-8")))
+    for name, apart in declared_apart().items():
+        output = FOLDER / f"{name}.txt"
+        print(f"resolving {output} apart")
+        source = Path(f"build/lock/{name}.in")
+        source.parent.mkdir(parents=True, exist_ok=True)
+        shared = [f"{package}=={ours[package]}" for package in apart["same-as-ours"]]
+        source.write_text("\n".join([*apart["requires"], *shared]) + "\n", encoding="utf-8")
+        form = ["--generate-hashes", "--annotation-style", "line", *(["--upgrade"] if upgrade else [])]
+        uv_compile(str(source), output, *form)
+        stamp = f"{STAMP_APART}{fingerprint(apart)}\n"
+        output.write_text(stamp + output.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def main() -> int:

@@ -50,7 +50,19 @@ def test_make_without_target_explains_each_target():
 
 @pytest.mark.parametrize(
     "word",
-    ["setup", "run", "test", "test-services", "check", "format", "lock", "bench", "feast-apply", "clean"],
+    [
+        "setup",
+        "run",
+        "test",
+        "test-services",
+        "check",
+        "format",
+        "lock",
+        "bench",
+        "feast-apply",
+        "ui",
+        "clean",
+    ],
 )
 def test_make_knows_the_promised_word(word: str):
     assert word in targets()
@@ -83,3 +95,12 @@ def test_hooks_fetch_nothing_from_elsewhere():
 
     assert {repo["repo"] for repo in content["repos"]} == {"local"}
     assert {hook["language"] for repo in content["repos"] for hook in repo["hooks"]} == {"system"}
+
+
+def test_ui_listens_on_this_machine_alone_and_sends_nothing_home():
+    result = make("-n", "ui", "RUNS=elsewhere", "UI_PORT=5055")
+
+    assert result.returncode == 0
+    assert "--host 127.0.0.1 --port 5055" in result.stdout
+    assert "MLFLOW_DISABLE_TELEMETRY=true" in result.stdout
+    assert f"sqlite:///{ROOT}/elsewhere/mlflow.db" in result.stdout

@@ -39,7 +39,9 @@ def test_locks_after_comment_in_pyproject_are_in_step(project: Path):
     assert check(project).returncode == 0
 
 
-@pytest.mark.parametrize("old", ['"numpy>=2.1"', '"kfp>=2.17,<2.18"', '"setuptools>=77"', '">=3.11"'])
+@pytest.mark.parametrize(
+    "old", ['"numpy>=2.1"', '"kfp[kubernetes]>=2.17,<2.18"', '"setuptools>=77"', '">=3.11"']
+)
 def test_locks_after_changed_requirement_are_out_of_step(project: Path, old: str):
     edit(project / "pyproject.toml", old, f'{old[:-1]},!=99.0"')
 
@@ -81,3 +83,34 @@ def test_locks_with_index_address_are_refused(project: Path):
     lock.write_text(lock.read_text(encoding="utf-8") + "--index-url mirror\n", encoding="utf-8")
 
     assert "requirements/core.txt holds an address" in check(project).stderr
+
+
+def test_locks_after_changed_requirement_of_an_environment_apart_name_its_lock_alone(project: Path):
+    edit(project / "pyproject.toml", '"mlflow>=3.4"', '"mlflow>=3.5"')
+
+    result = check(project)
+
+    assert result.returncode == 1
+    assert "requirements/ui.txt was not compiled from" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_locks_with_environment_apart_missing_name_it(project: Path):
+    (project / "requirements" / "ui.txt").unlink()
+
+    assert "requirements/ui.txt is missing" in check(project).stderr
+
+
+def test_locks_with_shared_version_changed_in_an_environment_apart_name_the_package(project: Path):
+    edit(project / "requirements" / "ui.txt", "\nmlflow-skinny==", "\nmlflow-skinny==0.")
+
+    result = check(project)
+
+    assert "requirements/ui.txt: mlflow-skinny 0." in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_locks_with_other_version_in_an_environment_apart_are_in_step(project: Path):
+    edit(project / "requirements" / "ui.txt", "\ngunicorn==", "\ngunicorn==0.")
+
+    assert check(project).returncode == 0
