@@ -1,6 +1,8 @@
 import hashlib
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,21 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path):
     assert died.returncode == -9
     with exclusive_lock(tmp_path / "lock"):
         pass
+
+
+def test_lock_that_is_released_within_the_patience_is_taken(tmp_path: Path):
+    released = []
+
+    def hold() -> None:
+        with exclusive_lock(tmp_path / "lock"):
+            held.set()
+            time.sleep(0.1)
+            released.append(True)
+
+    held, other = threading.Event(), threading.Thread(target=hold)
+    other.start()
+    held.wait()
+
+    with exclusive_lock(tmp_path / "lock", patience_s=60):
+        assert released == [True]
+    other.join()
