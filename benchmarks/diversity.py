@@ -47,7 +47,7 @@ def model_and_test(seed: int) -> tuple[Recommender, LabelledQueries]:
     events = consumed(dataset.interactions)
     split = temporal_split(events, config.temporal, seed=seed)
     first_stage = FirstStage.of(dataset, config, state)
-    return first_stage.ask(learn(split, first_stage, StageClock(SilentObserver())), split.test, events)
+    return first_stage.ask(learn(split, first_stage, StageClock(SilentObserver()))[0], split.test, events)
 
 
 def measure(

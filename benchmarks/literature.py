@@ -15,9 +15,10 @@ from benchmarks.machine import describe_machine, in_words
 from marquee.benchmarking.measure import TWO_STAGE
 from marquee.benchmarking.protocols import literature_benchmark
 from marquee.benchmarking.seed import BenchmarkConfig
-from marquee.config import Settings
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.warehouse import Warehouse
+from marquee.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "ml-100k"

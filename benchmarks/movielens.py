@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from marquee.adapters.feast.reader import FeastReader
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
-from marquee.run import with_calendar
+from marquee.features.calendar import with_calendar
+from marquee.settings import Settings
 
 DATASET: Final = "ml-100k"
 
@@ -22,7 +24,9 @@ def prepared(config: TrainingConfig) -> tuple[Dataset, FeastReader]:
     found = prepare_dataset(
         DATASET, warehouse=warehouse, cache=settings.cache, now=datetime.now(UTC), config=config.dataset
     )
-    dataset = with_calendar(load_dataset(DATASET, warehouse, found.snapshot, notes=found.notes), config)
+    dataset = with_calendar(
+        load_dataset(DATASET, warehouse, found.snapshot, notes=found.notes), config.dataset.calendar_country
+    )
     state = FeatureState.of(DATASET, settings, environment=os.environ)
     state.build(warehouse, found.snapshot, dataset)
     return dataset, state.declare()

@@ -40,11 +40,12 @@ from benchmarks.online_assembly import Assembly
 from benchmarks.online_context import context_costs
 from marquee import schema
 from marquee.adapters.feast import FeatureDoor
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.errors import FeatureStoreError
 from marquee.features.state import SideTables, build_state
+from marquee.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")

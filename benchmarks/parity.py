@@ -30,9 +30,9 @@ from benchmarks.machine import describe_machine, in_words
 from marquee import schema
 from marquee.adapters.feast import FeatureDoor
 from marquee.adapters.feast.simulated_day import DayConfig, Stage, replay_day, simulate_day
-from marquee.config import Settings
 from marquee.data.warehouse import Warehouse
 from marquee.features.state import SideTables
+from marquee.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
 REPO = Path(__file__).parents[1] / "feature_repo"

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
-from marquee.config import Settings, TrainingConfig
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset
+from marquee.config import TrainingConfig
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.data.splits import consumed, time_quantile
@@ -35,6 +36,7 @@ from marquee.data.warehouse import Warehouse
 from marquee.evaluation.rating_metrics import METRICS, rating_metrics
 from marquee.ranking.ratings import RatingModel
 from marquee.ranking.ratings_learn import RatingsConfig
+from marquee.settings import Settings
 
 RESULTS = Path(__file__).with_name("results")
 DATASET = "ml-100k"

@@ -43,7 +43,7 @@ def trained() -> tuple[Recommender, LabelledQueries]:
     events = consumed(dataset.interactions)
     split = temporal_split(events, config.temporal, seed=config.seed)
     stage = FirstStage.of(dataset, config, state)
-    recommender, test = stage.ask(learn(split, stage, StageClock(SilentObserver())), split.test, events)
+    recommender, test = stage.ask(learn(split, stage, StageClock(SilentObserver()))[0], split.test, events)
     states = recommender.catalogue.states
     newest = replace(states, moments_us=states.moments_us[-1:], matrix=states.matrix[-1:])
     return recommender.with_states(newest), test

@@ -13,12 +13,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.datasets.fetch import fetch_dataset
 from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.observing import SilentObserver
 from marquee.run import run_training
+from marquee.settings import Settings
 
 SIZES: dict[str, tuple[int, int, int]] = {
     "20k": (20_000, 150, 300),

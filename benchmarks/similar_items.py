@@ -30,10 +30,12 @@ from benchmarks.machine import describe_machine, in_words
 from marquee.candidates.als import AlsConfig, ImplicitAls
 from marquee.candidates.similar_index import SimilarConfig, SimilarIndex
 from marquee.candidates.union import top_items
-from marquee.config import Settings, TrainingConfig
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset
+from marquee.config import TrainingConfig
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import prepare_dataset
 from marquee.data.splits import consumed
 from marquee.data.warehouse import Warehouse
+from marquee.settings import Settings
 
 RESULTS = Path(__file__).with_name("results")
 FACTORS = 64

@@ -1,4 +1,4 @@
-"""Composes the configs that the rooms own; the one reader of `MARQUEE_*` settings.
+"""Composes the configs that the rooms own.
 
 A run's values come from a YAML file that holds only what differs from the defaults:
 
@@ -8,7 +8,6 @@ A run's values come from a YAML file that holds only what differs from the defau
 """
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -29,6 +28,7 @@ from marquee.policy.rules import PolicyConfig
 from marquee.ranking.rankers import RankerConfig
 from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.ranking.training_set import TrainingSetConfig
+from marquee.settings import Settings as Settings  # COMPAT
 
 HEADLINE_K: Final = 10
 """The cut of the one number that a run is known by."""
@@ -134,42 +134,3 @@ def _numbers(values: object, key: str = "") -> Iterator[tuple[str, float]]:
     elif isinstance(values, list | tuple):
         for number, value in enumerate(values):
             yield from _numbers(value, f"{key}.{number}")
-
-
-class Settings(BaseModel):
-    """Facts of the place where the program runs, from `MARQUEE_*` environment variables."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: Path = Path("data")
-    """MARQUEE_DATA: downloads and warehouses."""
-    runs: Path = Path("runs")
-    """MARQUEE_RUNS: run folders with bundles and metrics."""
-    feature_repo: Path = Path(__file__).resolve().parents[1] / "feature_repo"
-    """MARQUEE_FEATURE_REPO: the feature store's declarations and profiles; beside the package by default."""
-    profile: str = "local"
-    """MARQUEE_PROFILE: which of those profiles."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read the settings; variables that this class does not name are left alone."""
-        environment = os.environ if environment is None else environment
-        wanted = {name: environment.get(f"MARQUEE_{name.upper()}") for name in cls.model_fields}
-        return cls.model_validate({name: value for name, value in wanted.items() if value})
-
-    @property
-    def cache(self) -> Path:
-        """Verified downloads."""
-        return self.data / "cache"
-
-    def warehouse(self, dataset: str) -> Path:
-        """The warehouse of one data set."""
-        return self.data / "warehouse" / dataset
-
-    def state(self, dataset: str) -> Path:
-        """The feature state of one data set, and the local profile's stores beside it."""
-        return self.data / "features" / dataset
-
-    def item_matrix(self, dataset: str) -> Path:
-        """The versions of one data set's item matrix."""
-        return self.state(dataset) / "item_matrix"

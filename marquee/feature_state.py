@@ -17,7 +17,6 @@ from typing import Any, Final
 from marquee import schema
 from marquee.adapters.feast import FeatureDoor, item_rows
 from marquee.adapters.feast.reader import FeastReader
-from marquee.config import Settings
 from marquee.data.dataset import Dataset
 from marquee.data.snapshot import Snapshot
 from marquee.data.storage import write_atomically
@@ -30,6 +29,8 @@ from marquee.features.item_matrix import (
     item_views,
 )
 from marquee.features.state import SideTables, StateContents, StateFolder, build_state, update_state
+from marquee.features.state.folder import CURRENT
+from marquee.settings import Settings
 
 _BUILT_FROM: Final = "built_from.json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +83,8 @@ class FeatureState:
         Raises:
             ConfigError: the profile does not fit.
         """
-        environment = {**self.environment, "MARQUEE_STATE": str(self.root)}
+        here = {"MARQUEE_STATE_URL": str(self.root / CURRENT)}  # where the place names no other
+        environment = {**here, **self.environment, "MARQUEE_STATE": str(self.root)}
         return FeatureDoor.of(
             profile or self.settings.profile, repo=self.settings.feature_repo, environment=environment
         )

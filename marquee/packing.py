@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -62,14 +62,21 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
     Raises:
         ValueError: the recommender has no ranker.
     """
-    if recommender.ranker is None:
+    ranker = recommender.ranker
+    if ranker is None:
         raise ValueError("a bundle holds both stages, and this recommender has no ranker")
+    parts = pack_first_stage(recommender, movies)
+    parts.texts[f"ranker/{ranker.name}"] = ranker.to_text()
+    return parts
+
+
+def pack_first_stage(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
+    """Lay a recommender out without its ranker."""
     catalogue = recommender.catalogue
     parts = Parts(
         tables={
             "movies": displayed(recommender.items, movies),
-        },
-        texts={f"ranker/{recommender.ranker.name}": recommender.ranker.to_text()},
+        }
     )
     if recommender.similar_index is not None:
         index = recommender.similar_index.arrays()
@@ -92,8 +99,31 @@ def pack(recommender: Recommender, movies: pl.DataFrame | None) -> Parts:
     return parts
 
 
+def describe(recommender: Recommender, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `unpack` has to find in the manifest beside the files."""
+    return {
+        "config": dict(config),
+        "routes": list(recommender.routes),
+        "movie_state_order": list(schema.MOVIE_STATE),
+        "feature_order": list(recommender.feature_names),
+    }
+
+
 def unpack(bundle: Bundle) -> Recommender:
-    """Rebuild the recommender that `pack` laid out."""
+    """Rebuild the recommender that `pack` laid out.
+
+    Raises:
+        BundleError: a ranker is missing or unknown, or the columns are those of another release.
+    """
+    return unpack_first_stage(bundle).with_ranker(read_ranker(bundle.parts.texts_under("ranker")))
+
+
+def unpack_first_stage(bundle: Bundle) -> Recommender:
+    """Rebuild the recommender that `pack_first_stage` laid out, which has no ranker.
+
+    Raises:
+        BundleError: the columns are those of another release.
+    """
     parts, content = bundle.parts, bundle.manifest.content
     config = content["config"]
     ratings = parts.under("ratings")
@@ -105,7 +135,6 @@ def unpack(bundle: Bundle) -> Recommender:
         routes=routes,
         catalogue=_catalogue(parts),
         union=UnionConfig.model_validate(config["union"]),
-        ranker=read_ranker(parts.texts_under("ranker")),
         views_off=FeaturesConfig.model_validate(config["features"]).views_off,
         ratings=RatingModel.from_arrays(ratings) if ratings else None,
         policy=PolicyConfig.model_validate(config.get("policy", {})),

@@ -8,6 +8,7 @@
         bundle/          the model to serve, its first stage refitted on all events
         evaluated/       the model that was measured: it knows nothing after the cut
         bundle.txt       the path of bundle/
+      study.db         the search for its ranker, where there was one
       latest             → the last finished run
       champion-ml-100k   → the data set's last run that passed the gate
 
@@ -37,6 +38,7 @@ BUNDLE: Final = "bundle"
 EVALUATED: Final = "evaluated"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
+CONFIG: Final = "config.yaml"
 _PARTIAL: Final = ".partial"
 _LOCK: Final = ".lock"
 
@@ -94,6 +96,12 @@ def _begin(partial: Path) -> IO[str]:
     return lock
 
 
+def runs_at_work(runs: Path) -> list[str]:
+    """The ids of the runs that some process works on at this moment, oldest first."""
+    found = sorted(runs.glob(f"*{_PARTIAL}"))
+    return [finished_path(partial).name for partial in found if _is_alive(partial)]
+
+
 def _is_alive(partial: Path) -> bool:
     """Whether some process holds the lock of a partial folder."""
     try:
@@ -125,7 +133,7 @@ def champion_config(runs: Path, storage: str) -> TrainingConfig | None:
     Raises:
         ConfigError: this release knows its keys no longer.
     """
-    path = runs / f"{CHAMPION}-{storage}" / "config.yaml"
+    path = runs / f"{CHAMPION}-{storage}" / CONFIG
     return TrainingConfig.from_file(path) if path.is_file() else None
 
 

@@ -8,7 +8,7 @@ outer cut, which `marquee train` measures on, take no part.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from marquee.observing import StageClock
 from marquee.ranking.search import Search, SearchConfig, SearchResult, Validation
 from marquee.ranking.search_space import SearchSpace
 from marquee.recommend import Lists, Recommender
+from marquee.studies import subject
 from marquee.training import FirstStage, collect_training_set
 
 
@@ -120,8 +121,12 @@ def tune(
     with clock.stage("validation"):
         lists, features = _validation(train, first_stage, cut_us, validation)
     with clock.stage("search") as report:
+        identity = {
+            **subject(dataset.snapshot_id, config),
+            "validation": validation.model_dump(mode="json"),
+        }
         return Search(training, Validation(features, lists), space, config.ranker, search, config.seed).run(
-            study, identity=_identity(dataset, config, validation), on_trial=_progress(search, report)
+            study, identity=identity, on_trial=_progress(search, report)
         )
 
 
@@ -141,17 +146,6 @@ def _validation(
     recommender, asked = first_stage.ask(recommender, moments, train)
     with threadpool_limits(1, "blas"):  # other thread counts round otherwise: ties fall otherwise
         return WholeLists.of(recommender, asked)
-
-
-def _identity(dataset: Dataset, config: TrainingConfig, validation: ValidationConfig) -> dict[str, Any]:
-    """What the values of trials depend on beside the search itself."""
-    recipe = {key: value for key, value in config.recipe.items() if key != "ranker"}
-    return {
-        "snapshot": dataset.snapshot_id,
-        **recipe,
-        "temporal": config.temporal.model_dump(mode="json"),
-        "validation": validation.model_dump(mode="json"),
-    }
 
 
 def _progress(search: SearchConfig, report: Callable[[float, float], None]) -> Callable[[int, float], None]:

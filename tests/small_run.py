@@ -19,11 +19,12 @@ import yaml
 
 from marquee import schema
 from marquee.cli import main
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.datasets.prepare import storage_name
 from marquee.observing import Observer, SilentObserver
 from marquee.run import RunSummary, run_training
+from marquee.settings import Settings
 from tests.factories import taste_groups
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -155,7 +156,10 @@ class Place:
         return sorted(
             path.name
             for path in self.runs.glob("*")
-            if path.is_dir() and not path.is_symlink() and path.suffix != ".partial"
+            if path.is_dir()
+            and not path.is_symlink()
+            and path.suffix != ".partial"
+            and path.name[:1].isdigit()
         )
 
     def partial_runs(self) -> list[str]:

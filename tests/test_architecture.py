@@ -32,8 +32,11 @@ def contracts() -> dict[str, str]:
 def small_marquee(tmp_path: Path) -> Path:
     """A package named marquee with a module in each room, and declarations, under the real contracts."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "feature_repo").mkdir()
-    (tmp_path / "feature_repo" / "views.py").touch()
+    for room, module in (("feature_repo", "views"), ("components", "train"), ("pipelines", "training")):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / f"{module}.py").touch()
+    for room in ("components", "pipelines"):
+        (tmp_path / room / "__init__.py").touch()
     rooms = [
         "data",
         "features",
@@ -66,6 +69,8 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
     put(small_marquee, "candidates/part", "import implicit; from marquee.data import part")
     put(small_marquee, "cli", "import typer, rich; from marquee.adapters import part")
     put(small_marquee, "../feature_repo/views", "import feast; from marquee import schema")
+    put(small_marquee, "../components/train", "import kfp; from marquee import training")
+    put(small_marquee, "../pipelines/training", "import kfp; from components import train")
 
     result = lint_imports(small_marquee)
 
@@ -86,6 +91,8 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
         ("data/part", "import faiss", "door-candidates"),
         ("training/part", "import rich.console", "door-cli"),
         ("../feature_repo/views", "from marquee.features import part", "declarations"),
+        ("../components/train", "from pipelines import training", "pipeline-rooms"),
+        ("../components/train", "from marquee.ranking import part", "component-bodies"),
     ],
 )
 def test_contract_on_import_hidden_in_function_body_is_broken(

@@ -45,3 +45,9 @@ def test_decisions_carry_date_and_status():
         assert re.fullmatch(
             r"Date: \d{4}-\d\d-\d\d · Status: (proposed|accepted|superseded by \d{4})", line
         ), path
+
+
+def test_readme_shows_the_graph_of_the_compiled_pipeline():
+    from pipelines.graph import mermaid
+
+    assert f"```mermaid\n{mermaid('training')}\n```" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,11 +13,13 @@ from marquee.cli.options import (
     AsJson,
     BundlePath,
     ConfigFile,
+    DataRevision,
     ListLength,
     MaturityLimit,
     RunsFolder,
     SourcePath,
 )
+from marquee.cli.registry import app as registry_app
 
 Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids not to show, separated by commas.")]
 
@@ -31,6 +33,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(features_app, name="features")
+app.add_typer(registry_app, name="registry")
 
 
 @app.callback(invoke_without_command=True)
@@ -52,6 +55,7 @@ def root(
 def train(
     dataset: Annotated[str, typer.Argument(help="A name of `marquee data list`.")] = "ml-100k",
     source: SourcePath = None,
+    data_rev: DataRevision = None,
     config: ConfigFile = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
     runs: RunsFolder = None,
@@ -68,7 +72,7 @@ def train(
         return
     from marquee.cli.train import train_and_show
 
-    train_and_show(dataset, config, source=source, seed=seed, runs=runs, as_json=as_json)
+    train_and_show(dataset, config, source=source, data_rev=data_rev, seed=seed, runs=runs, as_json=as_json)
 
 
 @app.command()
@@ -216,3 +220,13 @@ def benchmark(  # noqa: PLR0913, PLR0917 - an argument an option
         source=source,
     )
     benchmark_and_show(request, config, output=output)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def pipeline(context: typer.Context) -> None:
+    """Kubeflow pipelines: run, compile, submit, schedule, list, trigger."""
+    from marquee.cli.pipeline import hand_over
+
+    hand_over(context.args)

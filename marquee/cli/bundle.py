@@ -19,8 +19,8 @@ def inspect(bundle: BundleArgument = None, runs: RunsFolder = None, as_json: AsJ
     """What a bundle is, from what it learned, and how it measured."""
     from marquee.bundle import read_manifest
     from marquee.cli.render import OUT, facts, print_json, size, table
-    from marquee.config import Settings
     from marquee.run_folder import find_bundle
+    from marquee.settings import Settings
 
     path = find_bundle(runs or Settings.from_environment().runs, bundle)
     manifest = read_manifest(path)
@@ -63,8 +63,8 @@ def verify(bundle: BundleArgument = None, runs: RunsFolder = None, as_json: AsJs
     """Check every file of a bundle against its manifest."""
     from marquee.bundle import verify_bundle
     from marquee.cli.render import OUT, print_json
-    from marquee.config import Settings
     from marquee.run_folder import find_bundle
+    from marquee.settings import Settings
 
     path = find_bundle(runs or Settings.from_environment().runs, bundle)
     manifest = verify_bundle(path)

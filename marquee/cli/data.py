@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from marquee.cli import data_versions
 from marquee.cli.options import AsJson, ConfigFile, SourcePath
 
-app = typer.Typer(help="Fetch, validate and snapshot data.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, validate, snapshot and version data.", no_args_is_help=True)
+for command in (data_versions.track, data_versions.push, data_versions.pull):
+    app.command()(command)
 
 
 @app.command("list")
@@ -44,9 +47,10 @@ def fetch(
     """Download (or generate), check and ingest a data set, and freeze it as a snapshot."""
     from marquee.cli.progress import RichObserver
     from marquee.cli.render import OUT, facts, print_json
-    from marquee.config import Settings, TrainingConfig
+    from marquee.config import TrainingConfig
     from marquee.data.datasets.prepare import prepare_dataset, storage_name
     from marquee.data.warehouse import Warehouse
+    from marquee.settings import Settings
 
     settings = Settings.from_environment()
     choices = (TrainingConfig.from_file(config) if config else TrainingConfig()).dataset
@@ -128,9 +132,10 @@ def snapshot(
 ) -> None:
     """Freeze what the warehouse holds; equal data give an equal id."""
     from marquee.cli.render import OUT, facts, print_json
-    from marquee.config import Settings, TrainingConfig
+    from marquee.config import TrainingConfig
     from marquee.data.datasets.prepare import storage_name
     from marquee.data.warehouse import Warehouse
+    from marquee.settings import Settings
 
     choices = (TrainingConfig.from_file(config) if config else TrainingConfig()).dataset
     storage = storage_name(dataset, source=source, config=choices)

@@ -8,13 +8,14 @@ from marquee.cli.configuration import load_config
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json
 from marquee.cli.train import metrics_table, verdict
-from marquee.config import Settings, TrainingConfig
-from marquee.data.datasets.prepare import load_dataset
+from marquee.config import TrainingConfig
+from marquee.data.datasets.load import load_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
 from marquee.observing import StageClock
 from marquee.packing import Model
 from marquee.run_folder import EVALUATED, find_bundle
+from marquee.settings import Settings
 
 
 def evaluate_and_show(bundle: Path | None, config: Path | None, *, runs: Path | None, as_json: bool) -> None:

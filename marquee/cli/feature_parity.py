@@ -95,9 +95,9 @@ def _live_and_replay(
 def _lists_of(bundle: Path) -> "Serve":
     """What makes a list of an online row."""
     from marquee.adapters.feast.simulated_day import lists_of
-    from marquee.config import Settings
     from marquee.packing import Model
     from marquee.run_folder import find_bundle
+    from marquee.settings import Settings
 
     runs = Settings.from_environment().runs
     return lists_of(Model.read(find_bundle(runs, bundle)).recommender)

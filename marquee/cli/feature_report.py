@@ -23,7 +23,7 @@ def report(
 ) -> None:
     """Picture every feature as it is online: distribution, nulls, freshness, drift since the last build."""
     from marquee.cli.render import ERR, OUT, print_json
-    from marquee.config import Settings
+    from marquee.settings import Settings
 
     settings = Settings.from_environment()
     declared = _declared(settings.feature_repo)
@@ -58,7 +58,7 @@ def catalogue(
 ) -> None:
     """Describe everything that feature_repo declares, from the declarations alone."""
     from marquee.cli.render import OUT, print_json
-    from marquee.config import Settings
+    from marquee.settings import Settings
 
     declared = _declared(Settings.from_environment().feature_repo)
     from marquee.features.report import render_catalogue

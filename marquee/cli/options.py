@@ -33,6 +33,14 @@ RunsFolder = Annotated[Path | None, typer.Option("--runs", help="Run folders; MA
 SourcePath = Annotated[
     str | None, typer.Option("--source", help="Folder, zip or URL to take the data set from.")
 ]
+DataRevision = Annotated[
+    str | None,
+    typer.Option(
+        "--data-rev",
+        metavar="REV",
+        help="Train on the data tracked at this git revision, not on the present.",
+    ),
+]
 ListLength = Annotated[
     int, typer.Option("-n", callback=_within("-n", 1, 100), metavar="N", help="Length of the list, 1 to 100.")
 ]

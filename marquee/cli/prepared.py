@@ -4,15 +4,17 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
-from marquee.data.datasets.prepare import load_dataset, prepare_dataset, storage_name
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import prepare_dataset, storage_name
 from marquee.data.snapshot import Snapshot
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
+from marquee.features.calendar import with_calendar
 from marquee.features.reader import StateReader
 from marquee.observing import StageClock
-from marquee.run import with_calendar
+from marquee.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,4 +62,10 @@ def prepared_data(
             on_progress=lambda _what, done, total: report(done, total),
         )
         dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
-    return PreparedData(with_calendar(dataset, config), storage, warehouse, prepared.snapshot, settings)
+    return PreparedData(
+        with_calendar(dataset, config.dataset.calendar_country),
+        storage,
+        warehouse,
+        prepared.snapshot,
+        settings,
+    )

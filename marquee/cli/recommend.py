@@ -16,7 +16,6 @@ from marquee import schema
 from marquee.cli.lists import STARS, list_json, list_table
 from marquee.cli.render import ERR, OUT, print_json
 from marquee.cli.visible import Visible
-from marquee.config import Settings
 from marquee.data.histories import Queries
 from marquee.data.warehouse import Warehouse
 from marquee.errors import FeatureStoreError, WarehouseError
@@ -30,6 +29,7 @@ from marquee.packing import Model
 from marquee.policy.restrictions import strictest
 from marquee.recommend import Lists, Recommender
 from marquee.run_folder import find_bundle
+from marquee.settings import Settings
 
 SHOWN_CONTRIBUTIONS: Final = 5
 """Features that are named for each item on request."""

@@ -13,18 +13,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from marquee import schema
+from marquee.adapters.data_versions import pin
 from marquee.assessment import HEADLINE, TWO_STAGE, Assessment
 from marquee.cli.configuration import load_config
 from marquee.cli.lists import list_table
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json, table
-from marquee.config import Settings
+from marquee.data.datasets.prepare import storage_name
 from marquee.data.histories import Queries
 from marquee.features.user_rows import query_after
 from marquee.packing import displayed
+from marquee.ranking.second_stage import SecondStageChoice
 from marquee.recommend import Recommender
 from marquee.run import RunSummary, run_training
 from marquee.run_folder import METRICS, REPORT
+from marquee.settings import Settings
 
 SHOWN = ("ndcg@10", "ndcg@1", "precision@12", "recall@10", "mrr@10", "coverage@10")
 """Metrics of the table; all of them are in metrics.json."""
@@ -36,19 +39,35 @@ EXAMPLE_LENGTH = 8
 
 
 def train_and_show(
-    name: str, config: Path | None, *, source: str | None, seed: int | None, runs: Path | None, as_json: bool
+    name: str,
+    config: Path | None,
+    *,
+    source: str | None,
+    seed: int | None,
+    runs: Path | None,
+    as_json: bool,
+    data_rev: str | None = None,
 ) -> None:
     """Run and report; exit with 1 where the gate refuses the challenger."""
     settings = Settings.from_environment()
     if runs is not None:
         settings = settings.model_copy(update={"runs": runs})
     training_config = load_config(config, seed)
+    storage = storage_name(name, source=source, config=training_config.dataset)
+    pinned = pin(name, storage, settings, rev=data_rev) if data_rev is not None else None
     with RichObserver() as observer:
         summary = run_training(
-            name, training_config, settings, now=datetime.now(UTC), observer=observer, source=source
+            name,
+            training_config,
+            pinned.settings if pinned else settings,
+            now=datetime.now(UTC),
+            observer=observer,
+            source=source,
+            pinned=pinned.prepared if pinned else None,
         )
     if as_json:
-        print_json({**summary.metrics, "bundle_id": summary.bundle_id, "run": str(summary.folder)})
+        found = {"bundle_id": summary.bundle_id, "run": str(summary.folder), "study": summary.study.path}
+        print_json({**summary.metrics, **found})
     else:
         show_summary(summary, settings)
     if not summary.result.assessment.gate.passed:
@@ -158,8 +177,17 @@ def _run_facts(summary: RunSummary) -> dict[str, object]:
         "bundle": f"{summary.folder / 'bundle'}  (id {summary.bundle_id})",
         "metrics": summary.folder / METRICS,
         "report": summary.folder / REPORT,
+        "second stage": _second_stage(summary.result.second_stage),
+        **({"search": summary.study.note} if summary.study.note else {}),
         "took": f"{sum(seconds.values()):.0f} s, at most {summary.metrics['peak_rss_mb']:,.0f} MB of memory",
     }
+
+
+def _second_stage(choice: SecondStageChoice) -> str:
+    if not choice.ndcg:
+        return choice.chosen
+    compared = ", ".join(f"{name} {value:.3f}" for name, value in choice.ndcg.items())
+    return f"{choice.chosen}  (NDCG on {choice.n_queries:,} past queries: {compared})"
 
 
 def example_lists(summary: RunSummary) -> list[tuple[str, pl.DataFrame]]:

@@ -10,18 +10,14 @@ from marquee.cli.configuration import load_config
 from marquee.cli.prepared import prepared_data
 from marquee.cli.progress import RichObserver
 from marquee.cli.render import OUT, facts, print_json, table
-from marquee.config import Settings, TrainingConfig
-from marquee.data.dataset import Dataset
 from marquee.errors import ConfigError
 from marquee.observing import StageClock
 from marquee.ranking.search import SearchConfig, SearchResult
 from marquee.ranking.search_space import BOOSTER, SearchSpace
 from marquee.ranking.study_pictures import study_page
+from marquee.studies import BEST, PICTURES, STUDY, study_folder
 from marquee.tuning import tune
 
-STUDY: Final = "study.db"
-BEST: Final = "best.yaml"
-PICTURES: Final = "study.html"
 SHOWN_TRIALS: Final = 5
 
 
@@ -58,7 +54,9 @@ def tune_and_show(request: TuneRequest, config: Path | None, *, seed: int | None
         clock = StageClock(observer)
         data = prepared_data(request.dataset, recipe, source=request.source, clock=clock)
         state, dataset = data.state(clock), data.dataset
-        folder = request.folder or _folder(data.settings, data.storage, dataset, request.space, recipe)
+        folder = request.folder or study_folder(
+            data.settings.studies(data.storage), request.space, snapshot=dataset.snapshot_id, config=recipe
+        )
         found = tune(dataset, recipe, state, space=space, search=budget, study=folder / STUDY, clock=clock)
     tuned = recipe.model_copy(update={"ranker": found.best})
     differences = tuned.model_dump(mode="json", exclude_defaults=True)
@@ -69,12 +67,6 @@ def tune_and_show(request: TuneRequest, config: Path | None, *, seed: int | None
         print_json(_as_values(found, folder))
     else:
         _show(found, folder, request)
-
-
-def _folder(settings: Settings, storage: str, dataset: Dataset, space: str, config: TrainingConfig) -> Path:
-    """Where the search of one space on one snapshot is kept."""
-    name = f"{Path(space).stem}-seed{config.seed}-{dataset.snapshot_id[:8]}"
-    return settings.data / "studies" / storage / name
 
 
 def _as_values(found: SearchResult, folder: Path) -> dict[str, Any]:
@@ -97,6 +89,7 @@ def _as_values(found: SearchResult, folder: Path) -> dict[str, Any]:
 def _show(found: SearchResult, folder: Path, request: TuneRequest) -> None:
     n_pruned = sum(trial.is_pruned for trial in found.trials)
     best = table("Best trials", ["trial", "NDCG@10", "seconds", "knobs"])
+    best.columns[-1].no_wrap, best.columns[-1].justify = False, "left"  # the one that may be too wide
     whole = sorted((t for t in found.trials if not t.is_pruned), key=lambda trial: -trial.value)
     for trial in whole[:SHOWN_TRIALS]:
         knobs = ", ".join(
@@ -126,6 +119,11 @@ def _show(found: SearchResult, folder: Path, request: TuneRequest) -> None:
         "  [dim]# the test and the gate judge it[/]",
         soft_wrap=True,
     )
+    if request.folder is not None:  # where no run looks for it
+        OUT.print(
+            f"  .venv/bin/marquee report --study {folder}  [dim]# the search on that run's page[/]",
+            soft_wrap=True,
+        )
 
 
 def _number(value: float | str) -> str:

@@ -29,10 +29,10 @@ from marquee.errors import WarehouseError
 
 ROW_GROUP_ROWS: Final = 122_880
 
-_CONTENTS: Final = "warehouse.json"
+CONTENTS: Final = "warehouse.json"
 _LOCK: Final = ".lock"
 _STAGING: Final = ".staging"
-_SNAPSHOTS: Final = "snapshots"
+SNAPSHOTS: Final = "snapshots"
 QUARANTINE: Final = "quarantine"
 UNFINISHED: Final = ".part"
 """Suffix of a quarantine file that is still being written."""
@@ -64,7 +64,7 @@ class WarehouseWriter:
             for table in contents.tables:  # the names of the parts, before the one that counts on them
                 sync(self.root / table)
             sync(self.root)
-            write_atomically(self.root / _CONTENTS, contents.to_json())
+            write_atomically(self.root / CONTENTS, contents.to_json())
         self.contents = contents
 
 
@@ -84,7 +84,7 @@ class Warehouse:
         Raises:
             WarehouseError: there is no warehouse, or its table of contents is damaged.
         """
-        path = self.root / _CONTENTS
+        path = self.root / CONTENTS
         if not path.exists():
             raise WarehouseError(
                 f"there is no warehouse in {self.root}.", remedy="Ingest data into it first."
@@ -104,7 +104,7 @@ class Warehouse:
         with exclusive_lock(self.root / _LOCK):
             staging = self.root / _STAGING
             with storage_errors(self.root):
-                contents = self.contents if (self.root / _CONTENTS).exists() else Contents()
+                contents = self.contents if (self.root / CONTENTS).exists() else Contents()
                 self._remove_leftovers(contents)
                 staging.mkdir()
             try:
@@ -200,10 +200,10 @@ class Warehouse:
 
     def snapshot_ids(self) -> list[str]:
         """Ids of the stored snapshots, sorted."""
-        return sorted(path.stem for path in (self.root / _SNAPSHOTS).glob("*.json"))
+        return sorted(path.stem for path in (self.root / SNAPSHOTS).glob("*.json"))
 
     def _manifest(self, id_: str) -> Path:
-        return self.root / _SNAPSHOTS / f"{id_}.json"
+        return self.root / SNAPSHOTS / f"{id_}.json"
 
     def _scan(self, name: str, *, snapshot: Snapshot | str | None) -> pl.LazyFrame:
         if name not in schema.TABLE_SCHEMAS:

@@ -1,11 +1,14 @@
 """Holidays and festivals by day, from the `holidays` package: tables of the contract's calendar."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from marquee import schema
+from marquee.data.dataset import Dataset
+from marquee.data.datasets.catalogue import home_country
 from marquee.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,3 +80,20 @@ def _days(
             f"there is no calendar of {country!r} {subdivision or ''}.".replace(" .", "."),
             remedy="Give an ISO 3166 code, such as US or DE with BY.",
         ) from err
+
+
+def with_calendar(dataset: Dataset, country: str | None) -> Dataset:
+    """The data set with the calendar of a country; as it is where it has its own, or no country is known.
+
+    Args:
+        dataset: the snapshot.
+        country: ISO 3166-1 code; None for the data set's own, where the catalogue knows it.
+
+    Raises:
+        ConfigError: the country is unknown.
+    """
+    home = country or home_country(dataset.name)
+    if dataset.calendar is not None or home is None or not len(dataset.interactions):
+        return dataset
+    first_us, last_us = (int(dataset.interactions.timestamp_us[at]) for at in (0, -1))
+    return replace(dataset, calendar=calendar_around(first_us, last_us, country=home))

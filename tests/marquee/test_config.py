@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from marquee.config import Settings, TrainingConfig
+from marquee.config import TrainingConfig
 from marquee.errors import ConfigError
+from marquee.settings import Settings
 
 
 def read(tmp_path, text: str) -> TrainingConfig:

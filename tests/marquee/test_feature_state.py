@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 
 from marquee import schema
-from marquee.config import Settings
-from marquee.data.datasets.prepare import Prepared, load_dataset, prepare_dataset
+from marquee.data.datasets.load import load_dataset
+from marquee.data.datasets.prepare import Prepared, prepare_dataset
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
 from marquee.features.item_matrix import ItemMatrixFolder
 from marquee.features.state import StateFolder, build_state, update_state
+from marquee.settings import Settings
 from tests.factories import event_table
 from tests.small_run import DATASET, NOW, write_dataset
 

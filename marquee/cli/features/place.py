@@ -11,9 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from marquee.adapters.feast import FeatureDoor
-    from marquee.config import Settings
     from marquee.data.warehouse import Warehouse
     from marquee.features.state import SideTables
+    from marquee.settings import Settings
 
 DEFAULT = "ml-100k"
 
@@ -47,8 +47,9 @@ class Place:
         Raises:
             ConfigError: the configuration file does not fit.
         """
-        from marquee.config import Settings, TrainingConfig
+        from marquee.config import TrainingConfig
         from marquee.data.datasets.prepare import storage_name
+        from marquee.settings import Settings
 
         choices = (TrainingConfig.from_file(config) if config else TrainingConfig()).dataset
         words = ["marquee", "data", "fetch", name]

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from marquee.features.report.config import ReportConfig
 
@@ -78,7 +78,7 @@ def sampling_noise(n_before: int, n_after: int, *, n_bins: int, confidence: floa
     Source: Yurdakul (2018), "Statistical Properties of Population Stability Index": without a shift it
     is distributed as (1/n + 1/m) · χ² with one degree of freedom less than there are bins.
     """
-    return float(chi2.ppf(confidence, max(n_bins - 1, 1)) * (1 / n_before + 1 / n_after))
+    return float(chdtri(max(n_bins - 1, 1), 1 - confidence) * (1 / n_before + 1 / n_after))
 
 
 def _drift(before: NDArray[np.int64], after: NDArray[np.int64], *, config: ReportConfig) -> Drift:

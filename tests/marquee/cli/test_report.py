@@ -45,7 +45,12 @@ def test_report_elsewhere_as_json_says_where(copied: Place):
 
     found = run_here("report", copied.runs / "some-run", "--out", to, "--json", at=copied).json
 
-    assert found == {"page": str(to), "run": str(copied.runs / "some-run"), "bytes": to.stat().st_size}
+    assert found == {
+        "page": str(to),
+        "run": str(copied.runs / "some-run"),
+        "bytes": to.stat().st_size,
+        "study": None,
+    }
     assert not (copied.runs / "some-run" / "report.html").exists()
 
 

@@ -22,7 +22,7 @@ from tests.small_run import UNREACHABLE_GATE, Place, process_environment, run_he
 METRICS_KEYS = {"dataset", "protocol", "k", "models", "gate", "seconds", "peak_rss_mb"}
 STAGES = [
     "fetch and ingest", "load", "feature state", "feature store", "split", "training set", "ranker",
-    "candidates", "evaluate", "refit on all events", "write bundle", "bring online",
+    "candidates", "evaluate", "refit on all events", "write bundle", "bring online", "register",
 ]  # fmt: skip
 
 

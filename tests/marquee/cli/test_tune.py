@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from marquee.config import TrainingConfig
-from tests.small_run import DATASET, Place, run_here
+from tests.small_run import DATASET, Place, run_here, write_recipe
 
 SPACE = """
 boosters: [xgboost, lightgbm]
@@ -54,3 +54,29 @@ def test_tune_study_of_another_recipe_is_one_clear_error(place: Place):
     run_here(*arguments(place, *study), at=place)
 
     run_here(*arguments(place, *study, "--seed", "8"), at=place).require_error("study.db", "seed")
+
+
+def test_tune_another_recipe_begins_a_search_of_its_own(place: Place):
+    once = ["--trials", "1", "--seconds", "600", "--json"]
+    first = run_here(*arguments(place, *once), at=place).json
+    write_recipe(place.root / "recipe.yaml", union={"depth": 30})
+
+    second = run_here(*arguments(place, *once), at=place).json
+
+    assert second["study"] != first["study"]
+    assert Path(second["study"]).parent.parent == Path(first["study"]).parent.parent
+    assert len(second["trials"]) == 1
+
+
+def test_tune_into_a_folder_of_ones_own_says_how_a_page_shows_it(place: Place):
+    outcome = run_here(*arguments(place, "--study", str(place.root / "mine"), "--trials", "1"), at=place)
+
+    assert f"marquee report --study {place.root / 'mine'}" in outcome.out
+
+
+def test_tune_table_shows_trials_and_values_whole(place: Place):
+    outcome = run_here(*arguments(place, "--trials", "2", "--seconds", "600"), at=place)
+
+    table = outcome.out[outcome.out.index("Best trials") : outcome.out.index("Next")]
+    assert "…" not in table
+    assert [line.split()[0] for line in table.splitlines()[2:4]] in (["0", "1"], ["1", "0"])

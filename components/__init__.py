@@ -1,0 +1,1 @@
+"""Kubeflow steps: one thin wrapper a file, named by its verb."""
