@@ -11,6 +11,8 @@ RUNARGS ?= ml-100k --runs runs --seed 7
 TESTARGS ?=
 FEASTARGS ?=
 UPGRADE ?=
+IMAGE ?= marquee-python:dev
+IMAGEARGS ?=
 RUNS ?= runs
 UI_PORT ?= 5000
 
@@ -43,7 +45,11 @@ help: ## List these words
 
 .PHONY: run
 run: $(STAMPS)/package ## Real events to a measured, gated bundle (RUNARGS="ml-100k --runs runs --seed 7")
-	$(BIN)/marquee pipeline run $(RUNARGS) $(if $(RUNNER),--runner $(RUNNER))
+	$(if $(filter docker,$(RUNNER)),MARQUEE_IMAGE=$(IMAGE) )$(BIN)/marquee pipeline run $(RUNARGS) $(if $(RUNNER),--runner $(RUNNER))
+
+.PHONY: image
+image: ## The image of the pipelines' steps, by Docker (IMAGE=marquee-python:dev IMAGEARGS="--build-arg BASE=…")
+	docker build --target pipeline --tag $(IMAGE) $(IMAGEARGS) .
 
 .PHONY: ui
 ui: $(UI_STAMP) ## MLflow's pages on the recorded runs, for this machine only (RUNS=runs UI_PORT=5000)

@@ -28,7 +28,6 @@ from marquee.policy.rules import PolicyConfig
 from marquee.ranking.rankers import RankerConfig
 from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.ranking.training_set import TrainingSetConfig
-from marquee.settings import Settings as Settings  # COMPAT
 
 HEADLINE_K: Final = 10
 """The cut of the one number that a run is known by."""

@@ -54,7 +54,7 @@ class Api:
         """
         ask = self.client.pipelines.pipeline_service_list_pipelines
         found = self.all(ask, "pipelines", namespace=self.place.namespace, filter=named(name))
-        return next((str(one.pipeline_id) for one in found ), None)
+        return next((str(one.pipeline_id) for one in found if one.display_name == name), None)
 
     def experiment_id(self) -> str:
         """The id of the experiment of the settings, which is made where there is none.

@@ -89,9 +89,10 @@ def _git(root: Path, *arguments: str) -> str:
             capture_output=True, text=True, check=True, timeout=30,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
-        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+        why = (said or str(error)).splitlines()[-1]
         raise ConfigError(
-            f"{root} gives no commit to name the version by: {(said.strip() or str(error)).splitlines()[-1]}.",
+            f"{root} gives no commit to name the version by: {why}.",
             remedy="Work in a git repository with a commit, or say --version-name.",
         ) from error
     return done.stdout.rstrip("\n")

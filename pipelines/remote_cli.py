@@ -223,7 +223,9 @@ def _show(title: str, values: Mapping[str, Any], *, as_json: bool) -> None:
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str("" if value is None else value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str("" if value is None else value)
 
 
 def _show_overview(found: "Overview") -> None:

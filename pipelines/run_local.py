@@ -29,6 +29,8 @@ from pipelines.narrator import Narrator, Step
 Runner = Literal["subprocess", "docker"]
 WORK: Final = ".pipeline"
 LOG: Final = "pipeline.log"
+DEV_IMAGE: Final = "marquee-python:dev"
+"""What `make image` builds."""
 _ROOMS: Final = ("marquee", "components", "feature_repo", "requirements")
 _OUTPUTS: Final = "executor_output.json"
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -89,7 +91,8 @@ def run_local(
         PipelineFailedError: a step failed; its log stays.
     """
     version = code_version()
-    os.environ.setdefault("MARQUEE_IMAGE", f"marquee-python:{version}")  # an edit must miss the cache
+    # What the cache knows of the code is the image's name: an edit must be another one.
+    os.environ.setdefault("MARQUEE_IMAGE", DEV_IMAGE if runner == "docker" else f"marquee-python:{version}")
     os.environ["MARQUEE_RUNS"] = str(runs.resolve())
     with _work_folder(runs, name, parameters, version) as work:
         narrator = _execute(name, parameters, work, observer, runner)
@@ -107,7 +110,10 @@ def _execute(
 
     compiled = compile_pipeline(name, work / "pipeline.yaml", retries=0)
     local.init(
-        _runner(runner), pipeline_root=str(work / "root"), enable_caching=True, cache_root=str(work / "cache")
+        _runner(runner, str(parameters.get("source", ""))),
+        pipeline_root=str(work / "root"),
+        enable_caching=True,
+        cache_root=str(work / "cache"),
     )
     with (work / LOG).open("a", encoding="utf-8") as log:
         narrator = Narrator(log, observer)
@@ -129,14 +135,14 @@ def _failure(narrator: Narrator, error: RuntimeError, log: Path) -> PipelineFail
     )
 
 
-def _runner(name: Runner) -> Any:  # noqa: ANN401 - kfp has no common type
+def _runner(name: Runner, source: str) -> Any:  # noqa: ANN401 - kfp has no common type
     from kfp import local
 
     if name == "subprocess":
         return local.SubprocessRunner(use_venv=False)
     from pipelines.docker_runner import docker_runner
 
-    return docker_runner()
+    return docker_runner(os.environ["MARQUEE_IMAGE"], source=source)
 
 
 @contextlib.contextmanager

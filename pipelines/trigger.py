@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,10 +39,8 @@ class Decision:
     """What asked for the training, such as a drift report's verdict."""
 
     uri: str
-    path: Path | None = None
-    """Where it is a file of this machine."""
-    sha256: str | None = None
-    """Of the file."""
+    content: bytes | None = None
+    """Of a file of this machine, which may be gone when the training ends."""
 
     @classmethod
     def of(cls, given: str) -> Self:
@@ -69,7 +66,7 @@ class Decision:
             ) from error
         if not is_object:
             raise ConfigError(f"--decision = {given!r} holds no JSON object.", remedy="Name a decision.json.")
-        return cls(path.resolve().as_uri(), path, hashlib.sha256(content).hexdigest())
+        return cls(path.resolve().as_uri(), content)
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,8 @@ class Order:
         found = {"reason": str(self.reason)}
         if self.decision is not None:
             found["decision"] = self.decision.uri
-            if self.decision.sha256:
-                found["decision_sha256"] = self.decision.sha256
+            if self.decision.content is not None:
+                found["decision_sha256"] = hashlib.sha256(self.decision.content).hexdigest()
         return found
 
 
@@ -151,8 +148,8 @@ def trigger_here(order: Order, runs: Path, train: Callable[[], Path], *, now: da
     with only_one_here(runs, order, now=now):
         folder = train()
         write_json(folder / TRIGGER, {**order.values, "triggered_at": now.isoformat()})
-        if order.decision is not None and order.decision.path is not None:
-            shutil.copyfile(order.decision.path, folder / DECISION)
+        if order.decision is not None and order.decision.content is not None:
+            (folder / DECISION).write_bytes(order.decision.content)
         return folder
 
 
