@@ -52,8 +52,9 @@ image: ## The image of the pipelines' steps, by Docker (IMAGE=marquee-python:dev
 	docker build --target pipeline --tag $(IMAGE) $(IMAGEARGS) .
 
 .PHONY: ui
-ui: $(UI_STAMP) ## MLflow's pages on the recorded runs, for this machine only (RUNS=runs UI_PORT=5000)
+ui: $(UI_STAMP) $(STAMPS)/package ## MLflow's pages on the recorded runs, for this machine only (RUNS=runs UI_PORT=5000)
 	@test -f $(RUNS)/mlflow.db || { echo "error: $(RUNS) holds no recorded run: make run makes one" >&2; exit 1; }
+	@$(BIN)/marquee registry list --runs $(RUNS) > /dev/null  # MLflow's aliases follow
 	@echo "open http://127.0.0.1:$(UI_PORT) and stop with Ctrl-C"
 	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 		PYTHONWARNINGS=ignore $(UI_VENV)/bin/python -m mlflow server \

@@ -6,13 +6,12 @@ from components._image import component
 
 
 @component
-def materialize_features(data: Input[Dataset], features: Input[Dataset], config: str) -> str:
+def materialize_features(data: Input[Dataset], features: Input[Dataset]) -> str:
     """Write users' rows to the online store and export the movies' state for servers.
 
     Args:
         data: The snapshot of ingest-interactions.
         features: The state of build-features.
-        config: The run's configuration as JSON.
 
     Returns:
         The version of the item matrix.
@@ -22,4 +21,4 @@ def materialize_features(data: Input[Dataset], features: Input[Dataset], config:
     from marquee.steps.materialize_features import materialize_features
     from marquee.steps.task import Task
 
-    return materialize_features(Path(data.path), Path(features.path), config=config, task=Task.here())
+    return materialize_features(Path(data.path), Path(features.path), task=Task.here())

@@ -7,19 +7,17 @@ data/features/<dataset>/
   built_from.json           the snapshot's parts that the tables were built from
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from marquee import schema
 from marquee.adapters.feast import FeatureDoor, item_rows
 from marquee.adapters.feast.reader import FeastReader
 from marquee.data.dataset import Dataset
 from marquee.data.snapshot import Snapshot
-from marquee.data.storage import write_atomically
 from marquee.data.warehouse import Warehouse
 from marquee.errors import FeatureStoreError
 from marquee.features.item_matrix import (
@@ -30,9 +28,9 @@ from marquee.features.item_matrix import (
 )
 from marquee.features.state import SideTables, StateContents, StateFolder, build_state, update_state
 from marquee.features.state.folder import CURRENT
+from marquee.features.state.record import is_online, read_record, with_matrix, with_online, write_record
 from marquee.settings import Settings
 
-_BUILT_FROM: Final = "built_from.json"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Progress = Callable[[float, float], None]
@@ -102,7 +100,7 @@ class FeatureState:
         """
         source = _Source.of(snapshot)
         folder = StateFolder(self.root)
-        record, contents = self._record(), _readable(folder)
+        record, contents = read_record(self.root), _readable(folder)
         before = _Source(record["parts"]) if record and contents else None
         if before and contents and record and record["state"] == contents.id and before == source:
             return contents.id
@@ -118,7 +116,7 @@ class FeatureState:
                 self.root, warehouse.scan_interactions(new), tables=tables, on_progress=told
             )
         done = {"parts": source.parts, "state": report.state_id, "online": (record or {}).get("online")}
-        self._write_record(done)
+        write_record(self.root, done)
         return report.state_id
 
     def declare(self) -> FeastReader:
@@ -141,29 +139,21 @@ class FeatureState:
         Raises:
             FeatureStoreError: a store does not answer, or the export looks like an accident.
         """
-        record = self._record() or {}
+        record = read_record(self.root) or {}
         state = record.get("state")
-        if state is None or record.get("online") != [door.profile.name, state]:
+        if not is_online(record, door.profile.name, state):
             door.materialise(
                 start=_EPOCH,
                 end=now,
                 journal=self.root / "materialise.json",
                 on_progress=lambda _view, done, total: on_progress(done, total),
             )
-            self._write_record({**record, "online": [door.profile.name, state]})
+            record = with_online(record, door.profile.name, state)
+            write_record(self.root, record)
         rows = item_rows(door, SERVICE, item_views(SERVICE), at=as_of)
-        return export_item_matrix(rows, self.matrix, as_of=as_of, now=now)
-
-    def _record(self) -> dict[str, Any] | None:
-        path = self.root / _BUILT_FROM
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # torn or never written: building anew is always right
-            return None
-        return found if isinstance(found, dict) and {"parts", "state"} <= set(found) else None
-
-    def _write_record(self, record: Mapping[str, Any]) -> None:
-        write_atomically(self.root / _BUILT_FROM, json.dumps(record, sort_keys=True).encode())
+        matrix = export_item_matrix(rows, self.matrix, as_of=as_of, now=now)
+        write_record(self.root, with_matrix(record, state, as_of_us=matrix.as_of_us, version=matrix.version))
+        return matrix
 
 
 def _readable(folder: StateFolder) -> StateContents | None:

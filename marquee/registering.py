@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from marquee.adapters.mlflow.aliases import read_aliases
+from marquee.adapters.mlflow.faults import PromotionRefusedError
 from marquee.adapters.mlflow.record import record_run
 from marquee.adapters.mlflow.registry import Registry
 from marquee.adapters.mlflow.tracking import Tracking
-from marquee.adapters.object_store import ObjectStore, open_store, put_folder, read_index
+from marquee.adapters.object_store import FolderIndex, ObjectStore, open_store, put_folder, read_index
 from marquee.bundle import read_manifest
-from marquee.config import TrainingConfig
 from marquee.errors import ConflictError, ObjectMissingError, StepError
 from marquee.run_folder import BUNDLE, EVALUATED
 from marquee.settings import Settings
+
+if TYPE_CHECKING:
+    from marquee.config import TrainingConfig
 
 CHAMPION: Final = "champion"
 """The key of metrics.json under which the champion's bundle id is, that the challenger was compared with."""
@@ -33,7 +36,7 @@ class Champion:
     """The bundle that reigns, and the recipe that it was made by."""
 
     bundle_id: str
-    config: TrainingConfig
+    config: "TrainingConfig"
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Models:
                 f"{self.store.uri}/{key}, the champion's configuration, is missing or no JSON.",
                 remedy="Promote another version: `marquee registry promote`.",
             ) from error
+        from marquee.config import TrainingConfig  # noqa: PLC0415 - it brings every room; who registers needs none
+
         return Champion(holder.bundle_id, TrainingConfig.from_values(values, where=f"{self.store.uri}/{key}"))
 
     def register(self, run: Path, metrics: Mapping[str, Any]) -> Registered:
@@ -122,19 +127,32 @@ class Models:
         self.registry.challenge(manifest.bundle_id)
         return Registered(manifest.bundle_id, version.number, version.source, run_id)
 
-    def promote(self, bundle_id: str, *, instead_of: str | None, now: datetime) -> str:
+    def promote(self, bundle_id: str, metrics: Mapping[str, Any], *, now: datetime) -> str:
         """Make a registered bundle the champion; returns where it lies.
+
+        On a tracking server its alias is set at once; in the database of a runs folder `marquee registry`
+        and `make ui` set it when they look.
 
         Args:
             bundle_id: of the version.
-            instead_of: the champion that it was compared with; None where there was none.
+            metrics: of its run: the verdict, and the champion that it was compared with.
             now: the present, with a zone.
 
         Raises:
             PromotionRefusedError: the gate refused it, or another one reigns by now.
-            RegistryError: it is not registered.
+            ObjectMissingError: it is not registered.
         """
-        return self.registry.promote(bundle_id, now=now, instead_of=instead_of).source
+        if not metrics["gate"]["passed"]:
+            raise PromotionRefusedError(
+                f"the gate refused bundle {bundle_id}.",
+                remedy="Read the reasons in the run's report, or use `marquee registry promote`.",
+            )
+        key = self.key(bundle_id, BUNDLE)
+        index = read_index(self.store, key)
+        self.registry.decide(bundle_id, now=now, instead_of=metrics[CHAMPION])
+        if self.registry.tracking.local is None:
+            self.registry.list()  # which mends what differs
+        return self._address(key, index)
 
     def key(self, bundle_id: str, name: str) -> str:
         """Where one part of a bundle lies in the store."""
@@ -149,6 +167,10 @@ class Models:
             index = put_folder(self.store, key, folder)
         except ConflictError:
             index = read_index(self.store, key)
+        return self._address(key, index)
+
+    def _address(self, key: str, index: FolderIndex) -> str:
+        """Of a stored folder's files."""
         return f"{self.store.uri}/{key}/{index.digest[:16]}"
 
     def _keep_config(self, bundle_id: str, config: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from marquee.features.calendar import with_calendar
 from marquee.observing import MemoryWatch, Observer, StageClock
 from marquee.outcome import provenance_of, run_metrics, write_bundles
 from marquee.registering import CHAMPION, Models
+from marquee.rivals import rival_of
 from marquee.run_folder import (
     BUNDLE,
     METRICS,
@@ -31,7 +32,7 @@ from marquee.run_folder import (
 from marquee.run_page import include_study
 from marquee.settings import Settings
 from marquee.studies import StudyOfRun
-from marquee.training import TrainingResult, train
+from marquee.training import Rival, TrainingResult, train
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +99,8 @@ def run_training(
             reader = state.declare()
         models = Models.of(storage, settings, os.environ)
         champion = models.champion()
-        recipe = champion.config if champion else champion_config(settings.runs, storage)
-        result = train(dataset, config, reader, champion=recipe, observer=watch)
+        rival = rival_of(champion, models) or _by_recipe(champion_config(settings.runs, storage))
+        result = train(dataset, config, reader, champion=rival, observer=watch)
         with clock.stage("write bundle"):
             provenance = provenance_of(finished_path(partial).name, storage, now=now)
             features = {"state": state_id, "services": dict(reader.contracts)}
@@ -129,6 +130,11 @@ def run_training(
     if result.assessment.gate.passed and pinned is None:
         with clock.stage("register"):
             models.register(folder, written)
-            models.promote(bundle_id, instead_of=written[CHAMPION], now=now)
+            models.promote(bundle_id, written, now=now)
         crown(settings.runs, folder, storage)
     return RunSummary(folder, bundle_id, dataset, prepared, result, metrics, study)
+
+
+def _by_recipe(config: TrainingConfig | None) -> Rival | None:
+    """A champion of before there was a registry."""
+    return None if config is None else Rival(config)

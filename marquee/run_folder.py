@@ -24,13 +24,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import yaml
 
 from marquee.bundle import read_manifest
-from marquee.config import TrainingConfig
 from marquee.errors import BundleError, MarqueeError
+
+if TYPE_CHECKING:
+    from marquee.config import TrainingConfig
 
 LATEST: Final = "latest"
 CHAMPION: Final = "champion"
@@ -127,12 +129,14 @@ def crown(runs: Path, run: Path, storage: str) -> None:
     _point(runs / f"{CHAMPION}-{storage}", run.name)
 
 
-def champion_config(runs: Path, storage: str) -> TrainingConfig | None:
+def champion_config(runs: Path, storage: str) -> "TrainingConfig | None":
     """The configuration of a data set's champion, None where there is none yet.
 
     Raises:
         ConfigError: this release knows its keys no longer.
     """
+    from marquee.config import TrainingConfig  # noqa: PLC0415 - it brings every room
+
     path = runs / f"{CHAMPION}-{storage}" / CONFIG
     return TrainingConfig.from_file(path) if path.is_file() else None
 
@@ -142,7 +146,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_config(path: Path, config: TrainingConfig) -> None:
+def write_config(path: Path, config: "TrainingConfig") -> None:
     """Write a complete configuration, readable by `TrainingConfig.from_file`."""
     path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 

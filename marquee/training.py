@@ -16,31 +16,27 @@ from marquee.candidates.movie_facts import MovieFacts, descriptions_of
 from marquee.candidates.routes import fit_routes
 from marquee.candidates.similar_index import index_similar
 from marquee.config import TrainingConfig
-from marquee.data.cold_moments import cold_moments
 from marquee.data.dataset import Dataset
 from marquee.data.histories import LabelledMoments, LabelledQueries
 from marquee.data.interactions import Interactions
 from marquee.data.splits import (
-    TemporalConfig,
     TemporalSplit,
     consumed,
-    cut_moments,
-    sample_moments,
     temporal_split,
-    time_quantile,
 )
 from marquee.diagnosis import Questions
-from marquee.features.context import DAY_US, Calendar
+from marquee.features.context import Calendar
 from marquee.features.cross import Catalogue
-from marquee.features.movie_states import MovieStates, read_movie_states
+from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
 from marquee.features.reader import StateReader
 from marquee.observing import Observer, SilentObserver, StageClock
 from marquee.ranking.ranker import TrainingSet
 from marquee.ranking.ratings import RatingModel
 from marquee.ranking.second_stage import SecondStageChoice, fit_second_stage
-from marquee.ranking.training_set import TrainingSetConfig, join_blocks, label_block
+from marquee.ranking.training_set import join_blocks, label_block
 from marquee.recommend import Recommender, training_window
+from marquee.training_moments import midnight_after, past_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +95,16 @@ class FirstStage:
 
 
 @dataclass(frozen=True, eq=False)
+class Rival:
+    """The champion as the gate meets it."""
+
+    config: TrainingConfig
+    """Its recipe."""
+    measured: Callable[[str, int], Recommender | None] = lambda _snapshot, _cut_us: None
+    """Its model as it was measured, if that learned from this very snapshot up to this cut; else None."""
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingResult:
     """What a run learned and how it measured."""
 
@@ -116,20 +122,22 @@ def train(
     config: TrainingConfig,
     state: StateReader,
     *,
-    champion: TrainingConfig | None = None,
+    champion: Rival | None = None,
     observer: Observer | None = None,
 ) -> TrainingResult:
     """Train, measure, judge and refit on one snapshot.
 
-    The champion takes part by its recipe: it is trained again on this very split, since the bundle
-    that is live has been refitted on events that the challenger is asked about. A recipe equal to
-    the challenger's is not trained twice: training is deterministic, and the two are one model.
+    The champion takes part with the model that was measured when it won, where that has seen just
+    the events before this cut. On other data it takes part by its recipe, trained again on this very
+    split: its measured model is older, and the one that is live has been refitted on events that the
+    challenger is asked about. A recipe equal to the challenger's is then not trained twice: training
+    is deterministic, and the two are one model.
 
     Args:
         dataset: the snapshot.
         config: all knobs; with the snapshot it determines the result.
         state: what was known of users and movies when, built of this snapshot.
-        champion: the recipe that the challenger must not be worse than.
+        champion: what the challenger must not be worse than.
         observer: hears the stages.
 
     Raises:
@@ -141,7 +149,9 @@ def train(
         split = temporal_split(events, config.temporal, seed=config.seed)
         first_stage = FirstStage.of(dataset, config, state)
     evaluated, choice = learn(split, first_stage, clock)
-    test, assessment = measure(evaluated, split, events, first_stage, champion=champion, clock=clock)
+    test, assessment = measure(
+        evaluated, split, events, first_stage, snapshot=dataset.snapshot_id, champion=champion, clock=clock
+    )
     with clock.stage("refit on all events"):
         final = refit(events, first_stage)
     served = final.with_ranker(choice.ranker)
@@ -154,7 +164,8 @@ def measure(
     events: Interactions,
     first_stage: FirstStage,
     *,
-    champion: TrainingConfig | None,
+    snapshot: str,
+    champion: Rival | None,
     clock: StageClock,
 ) -> tuple[LabelledQueries, Assessment]:
     """Ask the model that knows nothing after the cut, and judge it; the champion as `train` says.
@@ -165,8 +176,10 @@ def measure(
     config = first_stage.config
     rival = None
     if champion is not None:
-        is_same = champion.recipe == config.recipe
-        rival = evaluated if is_same else _champion(champion, split, first_stage, clock)
+        rival = champion.measured(snapshot, split.cut_us)
+        if rival is None:
+            is_same = champion.config.recipe == config.recipe
+            rival = evaluated if is_same else _champion(champion.config, split, first_stage, clock)
     with clock.stage("evaluate") as report:
         asked, test = first_stage.ask(evaluated, split.test, events)
         rival = rival and rival.with_states(asked.catalogue.states)
@@ -179,7 +192,7 @@ def refit(events: Interactions, first_stage: FirstStage) -> Recommender:
     """The first stage to serve: of all events, with the movies' state of the night after and an index."""
     config = first_stage.config
     last_us = int(events.timestamp_us[-1])
-    final = first_stage.fit(events, until_us=last_us, as_of_us=_midnight_after(events))
+    final = first_stage.fit(events, until_us=last_us, as_of_us=midnight_after(events))
     return replace(final, similar_index=index_similar(final.routes, config.similar, seed=config.seed))
 
 
@@ -252,83 +265,6 @@ def collect_windows(
         on_progress(number + 1, config.windows)
     on_progress(config.windows, config.windows)
     return found
-
-
-def past_windows(
-    train: Interactions, config: TrainingSetConfig, *, seed: int
-) -> Iterator[tuple[int, LabelledMoments]]:
-    """Windows as `collect_windows` asks about them, the newest first: the moment before, and the moments."""
-    n_queries = 0
-    for after_us, until_us in _windows(train, config.windows, config.window_share):
-        moments = _window_moments(train, config, after_us=after_us, until_us=until_us, seed=seed)
-        moments = sample_moments(moments, config.max_queries - n_queries, seed=seed)
-        yield after_us, moments
-        n_queries += len(moments)
-        if n_queries >= config.max_queries:
-            return
-
-
-def read_ahead(dataset: Dataset, config: TrainingConfig, state: StateReader) -> None:
-    """Ask the state for all that training and measuring on a data set will ask it for.
-
-    Whoever keeps the answers has the whole run's state. A champion of another recipe may ask for more.
-
-    Raises:
-        NotEnoughDataError: too few events to split.
-    """
-    events = consumed(dataset.interactions)
-    split = temporal_split(events, config.temporal, seed=config.seed)
-    cold = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
-    past = list(past_windows(split.train, config.training_set, seed=config.seed))
-    asked = [moments for moments in (split.test, cold, *(moments for _, moments in past)) if len(moments)]
-    learned_us = [
-        split.cut_us,
-        _midnight_after(events),
-        *(after_us for after_us, found in past if len(found)),
-    ]
-    items = events.items
-    for moment_us in learned_us:
-        state.movies(items.ids, np.full(len(items), moment_us, np.int64))
-    for moments in asked:
-        read_movie_states(state, items, moments.time_us)
-        state.users(events.users.ids.gather(moments.user_index), moments.time_us)
-
-
-def _midnight_after(events: Interactions) -> int:
-    """The night after the last event, UTC microseconds: all events are in its state."""
-    return (int(events.timestamp_us[-1]) // DAY_US + 1) * DAY_US
-
-
-def _window_moments(
-    train: Interactions, config: TrainingSetConfig, *, after_us: int, until_us: int, seed: int
-) -> LabelledMoments:
-    """The labelled moments of one window: users in the midst of it, and newcomers."""
-    moments = cut_moments(
-        train,
-        after_us=after_us,
-        until_us=until_us,
-        shares=config.history_shares,
-        min_events=config.min_events,
-    )
-    if not config.newcomers:
-        return moments
-    begun = cold_moments(
-        train,
-        after_us=after_us,
-        until_us=until_us,
-        config=TemporalConfig(min_events=config.min_events),
-        seed=seed,
-    )
-    return LabelledMoments.joined([moments, begun])
-
-
-def _windows(train: Interactions, n: int, share: float) -> Iterator[tuple[int, int]]:
-    """Bounds (after, until] of at most `n` windows, newest first, each `share` of the events."""
-    for number in range(n):
-        start, end = 1 - (number + 1) * share, 1 - number * share
-        if start <= 0:
-            return
-        yield time_quantile(train, start), time_quantile(train, end)
 
 
 def labelled_rows(

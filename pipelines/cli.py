@@ -1,15 +1,15 @@
 """`marquee pipeline …`: the graphs on this machine and on a cluster."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from marquee.cli import guarded
 from marquee.cli.progress import RichObserver
-from marquee.cli.render import OUT, print_error, print_json
-from marquee.errors import ConfigError, MarqueeError
+from marquee.cli.render import OUT, print_json
+from marquee.errors import ConfigError
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 from pipelines.remote_cli import register
@@ -116,11 +116,5 @@ def changed(values: RunValues, *, dataset: str = "", source: str = "", seed: int
 
 
 def main() -> None:
-    """Run the command line; what a user can cause ends in two lines."""
-    try:
-        app()
-    except MarqueeError as error:
-        print_error(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    guarded(app)

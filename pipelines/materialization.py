@@ -45,7 +45,7 @@ def materialization_pipeline(*, retries: int = RETRIES) -> dsl.base_component.Ba
             valid = apply_cluster(validate_data(data=data), DATA, retries=retries)
             built = build_features(data=data, config=config, for_training=False).after(valid)
             features = apply_cluster(built, DATA, retries=retries).outputs["features"]
-            online = materialize_features(data=data, features=features, config=config)
+            online = materialize_features(data=data, features=features)
             apply_cluster(online, DATA, retries=retries).set_caching_options(False)
 
     return materialization

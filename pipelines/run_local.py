@@ -6,7 +6,7 @@
       root/           the steps' folders
       cache/          of finished steps: a run that failed goes on where it stopped
 
-The folder goes when the run has succeeded.
+The folder goes when the run has succeeded, or after a week in which nobody went on with it.
 """
 
 import contextlib
@@ -16,11 +16,14 @@ import json
 import logging
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import yaml
 
 from marquee.errors import StepError
 from marquee.observing import Observer
@@ -29,6 +32,8 @@ from pipelines.narrator import Narrator, Step
 Runner = Literal["subprocess", "docker"]
 WORK: Final = ".pipeline"
 LOG: Final = "pipeline.log"
+COMPILED: Final = "pipeline.yaml"
+KEPT_SECONDS: Final = 7 * 24 * 3600
 DEV_IMAGE: Final = "marquee-python:dev"
 """What `make image` builds."""
 _ROOMS: Final = ("marquee", "components", "feature_repo", "requirements")
@@ -51,6 +56,8 @@ class LocalRun:
     root: Path
     """Folder of the steps' folders."""
     steps: tuple[Step, ...]
+    cacheable: frozenset[str] = frozenset()
+    """Steps whose work may be reused."""
 
     def folder(self, step: str, artifact: str) -> Path | None:
         """What a step wrote, None where it did not run."""
@@ -62,6 +69,13 @@ class LocalRun:
         """What a step returned, None where it did not run."""
         outputs = self._outputs(step)
         return outputs.get("parameterValues", {}).get("Output") if outputs else None
+
+    @property
+    def reused(self) -> tuple[str, ...]:
+        """Steps that an earlier try finished and this one did not repeat."""
+        finished = {path.parent.name for path in self.root.glob(f"*/*/{_OUTPUTS}")}
+        repeated = {step.name for step in self.steps}
+        return tuple(sorted((finished & self.cacheable) - repeated))
 
     def _outputs(self, step: str) -> dict[str, Any] | None:
         # A step that was taken from the cache wrote into the folder of an earlier try.
@@ -96,7 +110,7 @@ def run_local(
     os.environ["MARQUEE_RUNS"] = str(runs.resolve())
     with _work_folder(runs, name, parameters, version) as work:
         narrator = _execute(name, parameters, work, observer, runner)
-        yield LocalRun(work / "root", tuple(narrator.steps))
+        yield LocalRun(work / "root", tuple(narrator.steps), cacheable(work / COMPILED))
         shutil.rmtree(work)
 
 
@@ -108,7 +122,7 @@ def _execute(
 
     from pipelines.compile import compile_pipeline
 
-    compiled = compile_pipeline(name, work / "pipeline.yaml", retries=0)
+    compiled = compile_pipeline(name, work / COMPILED, retries=0)
     local.init(
         _runner(runner, str(parameters.get("source", ""))),
         pipeline_root=str(work / "root"),
@@ -163,6 +177,7 @@ def _work_folder(runs: Path, name: str, parameters: Mapping[str, Any], version: 
     key = hashlib.sha256(json.dumps([version, name, lasting], sort_keys=True).encode()).hexdigest()[:16]
     place = runs.resolve() / WORK
     place.mkdir(parents=True, exist_ok=True)
+    _forget_old(place, before=time.time() - KEPT_SECONDS)
     for attempt in range(100):
         work = place / (key if attempt == 0 else f"{key}-{attempt}")
         with (place / f".{work.name}.lock").open("w") as lock:
@@ -174,6 +189,28 @@ def _work_folder(runs: Path, name: str, parameters: Mapping[str, Any], version: 
             yield work
             return
     raise StepError(f"{place} is in use by a hundred runs.", remedy="Wait for them, or set --runs.")
+
+
+def _forget_old(place: Path, *, before: float) -> None:
+    """Remove the work that nobody went on with for long, and its lock."""
+    for lock_file in place.glob(".*.lock"):
+        with lock_file.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            work = place / lock_file.name.removeprefix(".").removesuffix(".lock")
+            if lock_file.stat().st_mtime < before:
+                shutil.rmtree(work, ignore_errors=True)
+                lock_file.unlink()
+
+
+def cacheable(compiled: Path) -> frozenset[str]:
+    """The tasks of a compiled pipeline whose work a cache may answer."""
+    spec = next(iter(yaml.safe_load_all(compiled.read_text(encoding="utf-8"))))
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    tasks = (item for dag in dags for item in dag["tasks"].items())
+    return frozenset(name for name, task in tasks if task.get("cachingOptions", {}).get("enableCache"))
 
 
 def code_version() -> str:

@@ -57,6 +57,7 @@ def _facts(done: TrainedHere) -> dict[str, object]:
         "report": done.folder / REPORT,
         "second stage": done.metrics["second_stage"]["chosen"],
         "registered": "yes, and champion" if done.is_registered else "no",
+        **({"reused": f"{', '.join(done.reused)}: finished in an earlier try"} if done.reused else {}),
         "took": f"{sum(done.seconds.values()):.0f} s in {len(done.seconds)} steps, {inside:.0f} s at work",
     }
 

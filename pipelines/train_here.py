@@ -24,6 +24,8 @@ class TrainedHere:
     seconds: dict[str, float]
     """By step, as the runner saw them."""
     is_registered: bool
+    reused: tuple[str, ...] = ()
+    """Steps that an earlier try, which failed, had finished."""
 
 
 def train_here(
@@ -56,11 +58,12 @@ def train_here(
             seconds = {step.name: round(step.seconds, 3) for step in done.steps}
             # Not by what lies there: an earlier try may have registered what is refused by now.
             is_registered = "roll-out-model" in seconds
+            reused = done.reused
     metrics = read_metrics(folder)
     include_study(folder, settings)
     if is_registered:
         crown(settings.runs, folder, metrics["storage"])
-    return TrainedHere(folder, metrics, seconds, is_registered)
+    return TrainedHere(folder, metrics, seconds, is_registered, reused)
 
 
 def _take_over(done: LocalRun, partial: Path, folder: Path) -> None:

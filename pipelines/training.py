@@ -93,7 +93,7 @@ def training_pipeline(*, retries: int = RETRIES) -> dsl.base_component.BaseCompo
                 model = measured.outputs["model"]
                 registered = apply_cluster(register_model(model=model), SMALL, retries=retries)
                 registered.set_caching_options(False)
-                online = materialize_features(data=data, features=features, config=config)
+                online = materialize_features(data=data, features=features)
                 apply_cluster(online.after(registered), DATA, retries=retries).set_caching_options(False)
                 rolled = roll_out_model(bundle_id=registered.outputs["Output"], model=model).after(online)
                 apply_cluster(rolled, SMALL, retries=retries).set_caching_options(False)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 
 from marquee.cli.app import app
@@ -10,7 +11,12 @@ from marquee.errors import MarqueeError
 
 
 def main() -> None:
-    """Run the command line; what a user can cause ends in two lines, never in a traceback."""
+    """Run the command line."""
+    guarded(app)
+
+
+def guarded(command_line: Callable[[], object]) -> None:
+    """Run a command line; what a user can cause ends in two lines, never in a traceback."""
     # Before OpenMP is loaded: threads that wait by spinning make LightGBM several times slower as soon
     # as another process wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -19,7 +25,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         try:
-            app()
+            command_line()
         finally:
             sys.stdout.flush()  # here, where a reader that has gone can still be forgiven
     except MarqueeError as error:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
 from marquee.ranking.ranker import OnRound, TrainingSet, ignore_round
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 
 class XgBoostConfig(BaseModel):
@@ -45,20 +47,22 @@ class XgBoostRanker:
     """
 
     name: ClassVar[str] = "xgboost"
-    booster: xgb.Booster
+    booster: "xgb.Booster"
 
     @classmethod
     def fit(
         cls, training: TrainingSet, config: XgBoostConfig, *, seed: int, on_round: OnRound = ignore_round
     ) -> Self:
         """Boost on a training set."""
+        import xgboost as xgb  # noqa: PLC0415 - a third of a second that a config does without
+
         data = xgb.QuantileDMatrix(
             training.features,
             training.labels,
             group=training.group_sizes,
             feature_names=list(training.feature_names),
         )
-        listener = _Listener(lambda done, booster: on_round(done, cls(booster)))
+        listener = _listener(lambda done, booster: on_round(done, cls(booster)))
         booster = xgb.train(parameters(config, seed=seed), data, config.n_estimators, callbacks=[listener])
         return cls(_for_one_thread(booster))
 
@@ -84,6 +88,8 @@ class XgBoostRanker:
         """
         if not len(features):
             return np.empty((0, features.shape[1] + 1), np.float64)
+        import xgboost as xgb  # noqa: PLC0415 - as above
+
         rows = xgb.DMatrix(features, feature_names=self.booster.feature_names)
         return np.asarray(self.booster.predict(rows, pred_contribs=True), np.float64)
 
@@ -100,6 +106,8 @@ class XgBoostRanker:
         """
         if not text:  # XGBoost ends the process over an empty buffer
             raise BundleError("the ranker's text is empty.", remedy="Train the bundle again.")
+        import xgboost as xgb  # noqa: PLC0415 - as above
+
         try:
             booster = xgb.Booster(model_file=bytearray(text, "utf-8"))
             booster.num_boosted_rounds()
@@ -116,23 +124,22 @@ class XgBoostRanker:
         return {name: float(gains.get(name, 0.0)) for name in self.booster.feature_names or ()}
 
 
-def _for_one_thread(booster: xgb.Booster) -> xgb.Booster:
+def _for_one_thread(booster: "xgb.Booster") -> "xgb.Booster":
     """A request's few rows are scored sooner by one thread than by several that have to be woken."""
     booster.set_param({"nthread": 1})
     return booster
 
 
-class _Listener(xgb.callback.TrainingCallback):
-    """Passes every round on."""
+def _listener(on_round: "Callable[[int, xgb.Booster], None]") -> "xgb.callback.TrainingCallback":
+    """What passes every round on."""
+    import xgboost as xgb  # noqa: PLC0415 - as above
 
-    def __init__(self, on_round: Callable[[int, xgb.Booster], None]) -> None:
-        super().__init__()
-        self._on_round = on_round
+    class Listener(xgb.callback.TrainingCallback):
+        def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:
+            on_round(epoch + 1, model)
+            return False  # never ends the fit by itself
 
-    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:
-        """Tell of the round; never ends the fit by itself."""
-        self._on_round(epoch + 1, model)
-        return False
+    return Listener()
 
 
 def parameters(config: XgBoostConfig, *, seed: int) -> dict[str, Any]:

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marquee.adapters.feast.reader import FeastReader
-from marquee.data.export import link_or_copy
-from marquee.data.storage import storage_errors
+from marquee.data.splits import consumed
 from marquee.data.warehouse import Warehouse
 from marquee.errors import FeatureStoreError
 from marquee.feature_state import FeatureState
 from marquee.features.recorded import RecordingReader
-from marquee.features.state.folder import CURRENT, StateFolder
+from marquee.features.state.folder import CURRENT
 from marquee.settings import Settings
 from marquee.steps.folders import Data, Features
 from marquee.steps.reading import READ, read_config, read_data
+from marquee.steps.state_folder import hand_on
 from marquee.steps.task import Task
-from marquee.training import read_ahead
+from marquee.training_moments import midnight_after, read_ahead
 
 _OFFLINE_PROFILE = "local"
 """Steps read state from the folder that they were handed, whatever stores the place has."""
@@ -52,7 +52,7 @@ def build_features(
         knobs = read_config(config)
         dataset = read_data(data, knobs)
         state_id = state.build(warehouse, snapshot, dataset, on_progress=report)
-        _hand_on(state.root / CURRENT, out / CURRENT)
+        hand_on(state.root / CURRENT, out / CURRENT)
     with clock.stage("feature store"):
         reader = state.declare()
     if for_training:
@@ -61,6 +61,7 @@ def build_features(
     features = Features(
         state=state_id,
         contracts=dict(reader.contracts),
+        as_of_us=midnight_after(consumed(dataset.interactions)),
         seconds=clock.seconds,
         memory_mb=watch.memory_mb,
     )
@@ -87,29 +88,5 @@ def feast_reading(folder: Path, task: Task) -> Iterator[FeastReader]:
         yield reader
 
 
-def restored(folder: Path, place: StateFolder) -> None:
-    """Make the state in a folder of `build_features` the current one of a place, if it is not already.
-
-    Raises:
-        FeatureStoreError: the disk refuses, or the folder is unfinished.
-    """
-    facts = Features.read(folder)
-    contents = place.contents()
-    if contents is not None and contents.id == facts.state:
-        return
-    with place.writing(anew=True) as draft:
-        _hand_on(folder / CURRENT, draft.staging)
-        place.install(draft.staging, facts.state)
-
-
 def _offline(task: Task) -> Settings:
     return task.settings.model_copy(update={"profile": _OFFLINE_PROFILE})
-
-
-def _hand_on(state: Path, target: Path) -> None:
-    """Links to the files of a version, which are immutable; copies where that is another disk."""
-    with storage_errors(target, what="the step's folder", error=FeatureStoreError):
-        for file in sorted(path for path in state.rglob("*") if path.is_file()):
-            named = target / file.relative_to(state)
-            named.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(file, named)

@@ -11,6 +11,7 @@ from marquee.evaluation.report import render_evaluation
 from marquee.features.reader import StateReader
 from marquee.outcome import provenance_of, run_metrics, write_bundles
 from marquee.registering import CHAMPION, Models
+from marquee.rivals import rival_of
 from marquee.run_folder import BUNDLE, EVALUATED, METRICS, REPORT, write_config, write_json
 from marquee.steps.folders import Data, Features, Rows, joined
 from marquee.steps.reading import read_config, read_data
@@ -68,9 +69,12 @@ def evaluate_model(
     split = temporal_split(events, knobs.temporal, seed=knobs.seed)
     evaluated = stages[EVALUATED].with_ranker(choice.ranker)
     first_stage = FirstStage.of(dataset, knobs, state)
-    champion = Models.of(facts.storage, task.settings, task.environment).champion()
-    recipe = champion.config if champion else None
-    test, assessment = measure(evaluated, split, events, first_stage, champion=recipe, clock=clock)
+    models = Models.of(facts.storage, task.settings, task.environment)
+    champion = models.champion()
+    test, assessment = measure(
+        evaluated, split, events, first_stage,
+        snapshot=dataset.snapshot_id, champion=rival_of(champion, models), clock=clock,
+    )  # fmt: skip
     served = stages[BUNDLE].with_ranker(choice.ranker)
     result = TrainingResult(served, evaluated, split, test, assessment, choice, {})
     out.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,8 @@ class Features(Facts):
     """Id of the state."""
     contracts: dict[str, str]
     """The feature services with the hash of each one's meaning."""
+    as_of_us: int
+    """The night after the last event, UTC microseconds: all events are in the state of that moment."""
 
 
 class Rows(Facts):

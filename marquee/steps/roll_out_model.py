@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from marquee.registering import CHAMPION, Models
+from marquee.registering import Models
 from marquee.run_folder import read_metrics
 from marquee.steps.task import Task
 
@@ -23,4 +23,4 @@ def roll_out_model(bundle_id: str, run: Path, *, task: Task) -> str:
     """
     metrics = read_metrics(run)
     models = Models.of(metrics["storage"], task.settings, task.environment)
-    return models.promote(bundle_id, instead_of=metrics[CHAMPION], now=task.now)
+    return models.promote(bundle_id, metrics, now=task.now)

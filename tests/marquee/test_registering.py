@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marquee.adapters.mlflow import PromotionRefusedError, RegistryError
+from marquee.adapters.mlflow import PromotionRefusedError
 from marquee.adapters.object_store import get_folder
 from marquee.bundle import Parts, verify_bundle, write_bundle
 from marquee.config import TrainingConfig
-from marquee.errors import BundleError, ConfigError, ObjectStoreError, StepError
+from marquee.errors import BundleError, ConfigError, ObjectMissingError, ObjectStoreError, StepError
 from marquee.outcome import provenance_of
 from marquee.registering import CHAMPION, Models
 from marquee.settings import Settings
@@ -158,7 +158,7 @@ def test_promoted_bundle_reigns_with_the_recipe_that_it_was_made_by(models: Mode
     run = made(1)
     registered = models.register(run.folder, run.metrics)
 
-    source = models.promote(run.bundle_id, instead_of=None, now=NOW)
+    source = models.promote(run.bundle_id, run.metrics, now=NOW)
 
     champion = models.champion()
     assert champion is not None
@@ -170,10 +170,10 @@ def test_promotion_is_refused_where_another_one_reigns_by_now(models: Models, ma
     first, second = made(1), made(2)
     for run in (first, second):
         models.register(run.folder, run.metrics)
-    models.promote(first.bundle_id, instead_of=None, now=NOW)
+    models.promote(first.bundle_id, first.metrics, now=NOW)
 
     with pytest.raises(PromotionRefusedError, match=first.bundle_id):
-        models.promote(second.bundle_id, instead_of=None, now=NOW)
+        models.promote(second.bundle_id, second.metrics, now=NOW)
 
     champion = models.champion()
     assert champion is not None
@@ -185,23 +185,35 @@ def test_promotion_of_what_the_gate_refused_is_refused(models: Models, made: Mak
     models.register(run.folder, run.metrics)
 
     with pytest.raises(PromotionRefusedError):
-        models.promote(run.bundle_id, instead_of=None, now=NOW)
+        models.promote(run.bundle_id, run.metrics, now=NOW)
 
     assert models.champion() is None
 
 
 def test_promotion_of_what_is_not_registered_is_refused(models: Models, made: Maker):
-    with pytest.raises(RegistryError):
-        models.promote(made(1).bundle_id, instead_of=None, now=NOW)
+    run = made(1)
+
+    with pytest.raises(ObjectMissingError):
+        models.promote(run.bundle_id, run.metrics, now=NOW)
+
+
+def test_promotion_shows_in_mlflow_as_soon_as_somebody_looks(models: Models, made: Maker):
+    run = made(1)
+    models.register(run.folder, run.metrics)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
+
+    assert [version.aliases for version in models.registry.list()] == [("champion",)]
+    with models.registry.tracking.connected() as client:
+        assert client.get_model_version_by_alias(models.registry.model, "champion").aliases == ["champion"]
 
 
 def test_promotion_done_twice_changes_nothing_the_second_time(models: Models, made: Maker):
     run = made(1)
     models.register(run.folder, run.metrics)
-    models.promote(run.bundle_id, instead_of=None, now=NOW)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
     document = models.store.read(models.registry.key).content
 
-    models.promote(run.bundle_id, instead_of=None, now=NOW)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
 
     assert models.store.read(models.registry.key).content == document
 
@@ -209,7 +221,7 @@ def test_promotion_done_twice_changes_nothing_the_second_time(models: Models, ma
 def test_champion_whose_configuration_is_gone_is_a_clear_error(models: Models, made: Maker, runs: Path):
     run = made(1)
     models.register(run.folder, run.metrics)
-    models.promote(run.bundle_id, instead_of=None, now=NOW)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
     (runs / "models" / models.key(run.bundle_id, "config.json")).unlink()
 
     with pytest.raises(StepError, match=r"config\.json, the champion's configuration, is missing or no JSON"):
@@ -222,7 +234,7 @@ def test_champion_whose_configuration_can_not_be_read_is_a_clear_error(
 ):
     run = made(1)
     models.register(run.folder, run.metrics)
-    models.promote(run.bundle_id, instead_of=None, now=NOW)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
     (runs / "models" / models.key(run.bundle_id, "config.json")).write_text(text, encoding="utf-8")
 
     with pytest.raises(error, match=r"config\.json"):
@@ -232,7 +244,7 @@ def test_champion_whose_configuration_can_not_be_read_is_a_clear_error(
 def test_data_sets_have_champions_of_their_own(models: Models, made: Maker, runs: Path):
     run = made(1)
     models.register(run.folder, run.metrics)
-    models.promote(run.bundle_id, instead_of=None, now=NOW)
+    models.promote(run.bundle_id, run.metrics, now=NOW)
 
     assert Models.of("ml-1m", Settings(runs=runs), {}).champion() is None
 

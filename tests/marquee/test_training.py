@@ -10,10 +10,12 @@ from marquee.bundle import write_bundle
 from marquee.data.histories import Queries
 from marquee.data.splits import consumed
 from marquee.errors import NotEnoughDataError
+from marquee.features.recorded import RecordedReader, RecordingReader
 from marquee.observing import StageClock
 from marquee.packing import pack
 from marquee.recommend import Recommender
-from marquee.training import collect_training_set
+from marquee.training import Rival, collect_training_set, train
+from marquee.training_moments import read_ahead
 from tests.factories import (
     DAY_S,
     SECOND_US,
@@ -21,6 +23,7 @@ from tests.factories import (
     histories,
     quick_config,
     stage_of,
+    state_of,
     taste_groups,
     trained,
     with_events,
@@ -152,17 +155,44 @@ def test_train_large_enough_a_catalogue_is_indexed_and_what_is_measured_is_not_t
     assert indexed.evaluated.similar_index is None
 
 
+def test_read_ahead_foresees_all_that_training_asks_for(dataset, result, tmp_path):
+    def refused():
+        raise AssertionError("training asked for state that was not foreseen")
+
+    read_ahead(dataset, quick_config(), RecordingReader(state_of(dataset), tmp_path))
+    again = train(dataset, quick_config(), RecordedReader(tmp_path, {}, refused))
+
+    assert again.assessment.to_dict() == result.assessment.to_dict()
+    assert again.recommender.ranker.to_text() == result.recommender.ranker.to_text()
+
+
+def test_train_champion_takes_part_with_the_model_that_was_measured_where_it_learned_from_the_same(
+    dataset, result
+):
+    asked = []
+
+    def measured(snapshot, cut_us):
+        asked.append((snapshot, cut_us))
+        return result.evaluated
+
+    rival = Rival(quick_config(union={"depth": 5}), measured)
+    means = trained(dataset, champion=rival).assessment.evaluation.means
+
+    assert asked == [(dataset.snapshot_id, result.split.cut_us)]
+    assert means["champion"]["ndcg@10"] == means[TWO_STAGE]["ndcg@10"]  # the very same model, not that of another depth
+
+
 def test_train_champion_of_another_recipe_takes_part(dataset):
     champion = quick_config(union={"depth": 5})
 
-    result = trained(dataset, champion=champion)
+    result = trained(dataset, champion=Rival(champion))
 
     assert "champion" in result.assessment.evaluation.means
     assert "champion: ranker" in result.seconds
 
 
 def test_train_champion_of_the_same_recipe_is_not_trained_twice(dataset, result):
-    same = trained(dataset, champion=quick_config())
+    same = trained(dataset, champion=Rival(quick_config()))
 
     assert list(same.seconds) == list(result.seconds)
 

@@ -132,7 +132,7 @@ def test_container_gets_settings_and_the_step_s_own_variables_and_where_data_and
         "MARQUEE_DATA": str(tmp_path / "data"),
         "MARQUEE_RUNS": str(tmp_path / "runs"),
         "AWS_REGION": "eu-west-1",
-        "HOME": "/tmp",
+        "HOME": "/tmp",  # noqa: S108 - of the container
         "OMP": "1",
     }
     for name in ("data", "runs"):

@@ -1,7 +1,9 @@
 """The folder that a local pipeline works in, and the materialization pipeline through it."""
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,20 @@ def test_same_work_at_the_same_time_has_a_folder_of_its_own(tmp_path: Path):
         subject._work_folder(tmp_path, "batch", {"n": 5}, "v1") as second,
     ):
         assert first != second
+
+
+def test_work_that_nobody_went_on_with_for_a_week_is_forgotten(tmp_path: Path):
+    eight_days_ago = time.time() - 8 * 24 * 3600
+    with subject._work_folder(tmp_path, "training", {"seed": 1}, "v1") as old:
+        pass
+    with subject._work_folder(tmp_path, "training", {"seed": 2}, "v1") as newer:
+        pass
+    os.utime(old.with_name(f".{old.name}.lock"), (eight_days_ago, eight_days_ago))
+
+    with subject._work_folder(tmp_path, "training", {"seed": 3}, "v1") as work:
+        assert sorted(path.name for path in work.parent.iterdir() if path.is_dir()) == sorted(
+            [newer.name, work.name]
+        )
 
 
 def test_code_version_changes_with_the_code_that_steps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

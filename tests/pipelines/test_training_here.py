@@ -210,6 +210,13 @@ def test_run_after_mending_takes_finished_steps_from_the_cache(refused: Tried):
     assert sorted(executed(again)) == ["evaluate-model", "gate-model", "notify"]
 
 
+def test_run_after_mending_says_what_it_reused(refused: Tried):
+    line = next(line for line in refused.out.splitlines() if line.startswith("reused"))
+
+    assert "build-features" in line
+    assert "evaluate-model" not in line
+
+
 def test_run_after_mending_is_whole_and_leaves_no_work_folder(refused: Tried):
     metrics = json.loads((refused.place.latest / "metrics.json").read_text(encoding="utf-8"))
 

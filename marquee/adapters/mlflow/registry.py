@@ -132,10 +132,26 @@ class Registry:
         def change(old: Aliases, version: Version) -> Aliases:
             if not despite_gate:
                 _require_passed(version)
-            _require_champion(old, version, instead_of)
+            _require_champion(old, version.bundle_id, instead_of)
             return old.promoted(version.bundle_id, at=now)
 
         return self._change(which, change)
+
+    def decide(self, bundle_id: str, *, now: datetime, instead_of: str | None) -> None:
+        """Make a bundle that is known to be registered and to have passed the champion, as `promote`.
+
+        Only the document is written: MLflow's aliases follow on the next read, and its two seconds of
+        import are saved.
+
+        Raises:
+            PromotionRefusedError: the champion is another one by now.
+        """
+
+        def change(old: Aliases) -> Aliases:
+            _require_champion(old, bundle_id, instead_of)
+            return old.promoted(bundle_id, at=now)
+
+        change_aliases(self.aliases, self.key, change)
 
     def rollback(self, *, now: datetime) -> Version:
         """Return to the champion before; called again, to the one before that.
@@ -256,11 +272,11 @@ def _require_passed(version: Version) -> None:
         )
 
 
-def _require_champion(aliases: Aliases, version: Version, instead_of: str | None) -> None:
+def _require_champion(aliases: Aliases, bundle_id: str, instead_of: str | None) -> None:
     reigning = aliases.champion and aliases.champion.bundle_id
-    if instead_of != ANY and reigning not in (instead_of, version.bundle_id):
+    if instead_of != ANY and reigning not in (instead_of, bundle_id):
         raise PromotionRefusedError(
-            f"bundle {version.bundle_id} was compared with the champion {instead_of or '(none)'}, "
+            f"bundle {bundle_id} was compared with the champion {instead_of or '(none)'}, "
             f"but {reigning or 'none'} reigns by now.",
             remedy="Compare it with the champion of today: run the gate again.",
         )

@@ -1,6 +1,7 @@
 """What steps hand to one another, and what they do with what is unfinished or damaged."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 
 from marquee.errors import BundleError, NotEnoughDataError, StepError
 from marquee.features.state.folder import StateFolder
-from marquee.steps.build_features import restored
 from marquee.steps.build_training_set import build_training_set, read_windows
 from marquee.steps.folders import Data, Facts, Features, Rows, joined
 from marquee.steps.materialize_features import materialize_features
 from marquee.steps.reading import read_config, read_data, reading
 from marquee.steps.score_lists import score_lists
+from marquee.steps.state_folder import restored
 from marquee.steps.train_candidates import read_candidates
 from marquee.steps.train_ranker import read_choice, train_ranker
 from tests.marquee.steps.chain import Chain
@@ -46,10 +47,10 @@ def test_features_handed_on_name_the_state_that_lies_at_the_place(chain: Chain):
 def test_state_is_restored_where_there_is_none_and_left_alone_where_it_is(chain: Chain, tmp_path: Path):
     place = StateFolder(tmp_path / "state")
 
-    restored(chain.features, place)
+    restored(chain.features, Features.read(chain.features), place)
     first = place.contents()
     files = {path: path.stat().st_ino for path in (tmp_path / "state").rglob("*.parquet")}
-    restored(chain.features, place)
+    restored(chain.features, Features.read(chain.features), place)
 
     assert first is not None
     assert first.id == Features.read(chain.features).state
@@ -124,12 +125,39 @@ def test_tampered_first_stage_is_refused(chain: Chain, tmp_path: Path):
 
 
 def test_state_comes_online_twice_as_the_same_matrix(chain: Chain):
-    versions = {
-        materialize_features(chain.data, chain.features, config=chain.config, task=chain.task)
-        for _ in range(2)
-    }
+    versions = {materialize_features(chain.data, chain.features, task=chain.task) for _ in range(2)}
 
     assert len(versions) == 1
+
+
+def test_state_that_is_online_already_is_not_touched(chain: Chain, monkeypatch: pytest.MonkeyPatch):
+    version = materialize_features(chain.data, chain.features, task=chain.task)
+    monkeypatch.setattr("marquee.feature_state.FeatureState.bring_online", None)  # calling it would fail
+
+    assert materialize_features(chain.data, chain.features, task=chain.task) == version
+
+
+@pytest.mark.parametrize("change", ["another matrix", "another profile", "no record"])
+def test_state_that_was_replaced_since_is_brought_online_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    chain = Chain(Place.made(tmp_path))
+    materialize_features(chain.data, chain.features, task=chain.task)
+    storage = Data.read(chain.data).storage
+    task = chain.task
+    if change == "another matrix":
+        (chain.settings.item_matrix(storage) / "CURRENT").write_text("0" * 32, encoding="utf-8")
+    elif change == "no record":
+        (chain.settings.state(storage) / "built_from.json").unlink()
+    else:
+        task = replace(task, settings=chain.settings.model_copy(update={"profile": "cluster"}))
+    asked: list[str] = []
+    monkeypatch.setattr("marquee.feature_state.FeatureState.declare", lambda *_: asked.append("declare"))
+
+    with pytest.raises(AttributeError):  # what was asked for has no door
+        materialize_features(chain.data, chain.features, task=task)
+
+    assert asked == ["declare"]
 
 
 def test_lists_without_a_champion_are_refused(chain: Chain, tmp_path: Path):
