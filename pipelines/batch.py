@@ -2,12 +2,10 @@
 
 from kfp import dsl
 
-from components.build_features import build_features
-from components.ingest_interactions import ingest_interactions
 from components.notify import notify
 from components.score_lists import score_lists
-from components.validate_data import validate_data
-from pipelines.cluster import DATA, RETRIES, SMALL, TRAINING, apply_cluster
+from pipelines.cluster import RETRIES, SMALL, TRAINING, apply_cluster
+from pipelines.data import data_and_state
 
 NAME = "marquee-batch"
 
@@ -39,14 +37,14 @@ def batch_pipeline(*, retries: int = RETRIES) -> dsl.base_component.BaseComponen
         done = apply_cluster(notify(run_id=run_id, reason=reason), SMALL, retries=0)
         done.set_caching_options(False)
         with dsl.ExitHandler(done, name="body"):
-            ingested = ingest_interactions(
-                dataset=dataset, source=source, config=config, fingerprint=fingerprint
+            data, features = data_and_state(
+                dataset=dataset,
+                source=source,
+                fingerprint=fingerprint,
+                config=config,
+                for_training=False,
+                retries=retries,
             )
-            apply_cluster(ingested, DATA, retries=retries).set_caching_options(False)
-            data = ingested.outputs["data"]
-            valid = apply_cluster(validate_data(data=data), DATA, retries=retries)
-            built = build_features(data=data, config=config, for_training=False).after(valid)
-            features = apply_cluster(built, DATA, retries=retries).outputs["features"]
             scored = score_lists(data=data, features=features, config=config, n=n)
             apply_cluster(scored, TRAINING, retries=retries).set_caching_options(False)
 

@@ -2,12 +2,10 @@
 
 from kfp import dsl
 
-from components.build_features import build_features
-from components.ingest_interactions import ingest_interactions
 from components.materialize_features import materialize_features
 from components.notify import notify
-from components.validate_data import validate_data
 from pipelines.cluster import DATA, RETRIES, SMALL, apply_cluster
+from pipelines.data import data_and_state
 
 NAME = "marquee-materialization"
 
@@ -37,14 +35,14 @@ def materialization_pipeline(*, retries: int = RETRIES) -> dsl.base_component.Ba
         done = apply_cluster(notify(run_id=run_id, reason=reason), SMALL, retries=0)
         done.set_caching_options(False)
         with dsl.ExitHandler(done, name="body"):
-            ingested = ingest_interactions(
-                dataset=dataset, source=source, config=config, fingerprint=fingerprint
+            data, features = data_and_state(
+                dataset=dataset,
+                source=source,
+                fingerprint=fingerprint,
+                config=config,
+                for_training=False,
+                retries=retries,
             )
-            apply_cluster(ingested, DATA, retries=retries).set_caching_options(False)
-            data = ingested.outputs["data"]
-            valid = apply_cluster(validate_data(data=data), DATA, retries=retries)
-            built = build_features(data=data, config=config, for_training=False).after(valid)
-            features = apply_cluster(built, DATA, retries=retries).outputs["features"]
             online = materialize_features(data=data, features=features)
             apply_cluster(online, DATA, retries=retries).set_caching_options(False)
 

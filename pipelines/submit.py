@@ -155,6 +155,8 @@ def arguments(version: Version | Compiled, values: RunValues, *, run_id: str, re
         )
     takes = version.spec.get("root", {}).get("inputDefinitions", {}).get("parameters", {})
     given = values.parameters(run_id=run_id, reason=reason)
+    if values.source:  # what a URL leads to may have changed since: the cache must not answer for it
+        given["fingerprint"] = run_id
     if not any(name.startswith(_TUNING) for name in takes):  # a pipeline that trains nothing
         given = {name: value for name, value in given.items() if not name.startswith(_TUNING)}
     needed = {name for name, one in takes.items() if not one.get("isOptional") and "defaultValue" not in one}

@@ -2,11 +2,9 @@
 
 from kfp import dsl
 
-from components.build_features import build_features
 from components.build_training_set import build_training_set
 from components.evaluate_model import evaluate_model
 from components.gate_model import gate_model
-from components.ingest_interactions import ingest_interactions
 from components.materialize_features import materialize_features
 from components.notify import notify
 from components.register_model import register_model
@@ -14,8 +12,8 @@ from components.roll_out_model import roll_out_model
 from components.train_candidates import train_candidates
 from components.train_ranker import train_ranker
 from components.tune_ranker import tune_ranker
-from components.validate_data import validate_data
 from pipelines.cluster import DATA, RETRIES, SMALL, TRAINING, apply_cluster
+from pipelines.data import data_and_state
 
 NAME = "marquee-training"
 
@@ -55,14 +53,14 @@ def training_pipeline(*, retries: int = RETRIES) -> dsl.base_component.BaseCompo
         done = apply_cluster(notify(run_id=run_id, reason=reason), SMALL, retries=0)
         done.set_caching_options(False)
         with dsl.ExitHandler(done, name="body"):
-            ingested = ingest_interactions(
-                dataset=dataset, source=source, config=config, fingerprint=fingerprint
+            data, features = data_and_state(
+                dataset=dataset,
+                source=source,
+                fingerprint=fingerprint,
+                config=config,
+                for_training=True,
+                retries=retries,
             )
-            apply_cluster(ingested, DATA, retries=retries)
-            data = ingested.outputs["data"]
-            valid = apply_cluster(validate_data(data=data), DATA, retries=retries)
-            built = build_features(data=data, config=config, for_training=True).after(valid)
-            features = apply_cluster(built, DATA, retries=retries).outputs["features"]
             tuned = tune_ranker(
                 data=data,
                 features=features,

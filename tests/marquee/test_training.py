@@ -179,7 +179,8 @@ def test_train_champion_takes_part_with_the_model_that_was_measured_where_it_lea
     means = trained(dataset, champion=rival).assessment.evaluation.means
 
     assert asked == [(dataset.snapshot_id, result.split.cut_us)]
-    assert means["champion"]["ndcg@10"] == means[TWO_STAGE]["ndcg@10"]  # the very same model, not that of another depth
+    # The very same model, not that of another depth.
+    assert means["champion"]["ndcg@10"] == means[TWO_STAGE]["ndcg@10"]
 
 
 def test_train_champion_of_another_recipe_takes_part(dataset):

@@ -189,6 +189,15 @@ def test_arguments_are_the_values_of_the_run(compiled: Compiled):
     assert (found["tuning_seconds"], found["run_id"], found["reason"]) == (5, "r1", "drift")
 
 
+def test_arguments_of_a_source_that_may_change_miss_the_cache_and_of_a_published_one_do_not(
+    compiled: Compiled,
+):
+    changing = VALUES.model_copy(update={"source": "https://example.org/events.zip"})
+
+    assert arguments(compiled, changing, run_id="r1", reason="drift")["fingerprint"] == "r1"
+    assert arguments(compiled, VALUES, run_id="r1", reason="drift")["fingerprint"] == ""
+
+
 def test_arguments_of_a_pipeline_that_trains_nothing_have_no_search(compiled: Compiled):
     takes = compiled.spec["root"]["inputDefinitions"]["parameters"]
     for name in [name for name in takes if name.startswith("tuning_")]:
