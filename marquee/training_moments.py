@@ -21,8 +21,8 @@ from marquee.data.splits import (
     time_quantile,
 )
 from marquee.features.context import DAY_US
-from marquee.features.movie_states import read_movie_states
-from marquee.features.reader import StateReader
+from marquee.features.movie_states import MovieStates, refresh_moments
+from marquee.features.recorded import Question
 from marquee.ranking.training_set import TrainingSetConfig
 
 
@@ -40,10 +40,10 @@ def past_windows(
             return
 
 
-def read_ahead(dataset: Dataset, config: TrainingConfig, state: StateReader) -> None:
-    """Ask the state for all that training and measuring on a data set will ask it for.
+def questions_of(dataset: Dataset, config: TrainingConfig) -> Iterator[Question]:
+    """All that training and measuring on a data set will ask the state for.
 
-    Whoever keeps the answers has the whole run's state. A champion of another recipe may ask for more.
+    Whoever has the answers has the whole run's state. A champion of another recipe may ask for more.
 
     Raises:
         NotEnoughDataError: too few events to split.
@@ -52,18 +52,15 @@ def read_ahead(dataset: Dataset, config: TrainingConfig, state: StateReader) -> 
     split = temporal_split(events, config.temporal, seed=config.seed)
     cold = cold_moments(events, after_us=split.cut_us, config=config.temporal, seed=config.seed)
     past = list(past_windows(split.train, config.training_set, seed=config.seed))
-    asked = [moments for moments in (split.test, cold, *(moments for _, moments in past)) if len(moments)]
-    learned_us = [
-        split.cut_us,
-        midnight_after(events),
-        *(after_us for after_us, found in past if len(found)),
-    ]
+    learned_us = [split.cut_us, midnight_after(events), *(after_us for after_us, found in past if len(found))]
     items = events.items
     for moment_us in learned_us:
-        state.movies(items.ids, np.full(len(items), moment_us, np.int64))
-    for moments in asked:
-        read_movie_states(state, items, moments.time_us)
-        state.users(events.users.ids.gather(moments.user_index), moments.time_us)
+        yield Question("movies", items.ids, np.full(len(items), moment_us, np.int64))
+    for moments in (split.test, cold, *(found for _, found in past)):
+        if len(moments):
+            days_us = refresh_moments(moments.time_us, len(items))
+            yield Question("movies", *MovieStates.asked(items, days_us))
+            yield Question("users", events.users.ids.gather(moments.user_index), moments.time_us)
 
 
 def midnight_after(events: Interactions) -> int:

@@ -32,8 +32,12 @@ class MovieStates:
     @classmethod
     def read(cls, state: StateReader, items: Vocabulary, moments_us: NDArray[np.int64]) -> Self:
         """Ask the state for all movies at each moment."""
-        rows = state.movies(pl.concat([items.ids] * len(moments_us)), np.repeat(moments_us, len(items)))
-        return cls.of_rows(rows, moments_us)
+        return cls.of_rows(state.movies(*cls.asked(items, moments_us)), moments_us)
+
+    @staticmethod
+    def asked(items: Vocabulary, moments_us: NDArray[np.int64]) -> tuple[pl.Series, NDArray[np.int64]]:
+        """All movies at the first moment, then all at the next, and so on: ids and moments of the rows."""
+        return pl.concat([items.ids] * len(moments_us)), np.repeat(moments_us, len(items))
 
     @classmethod
     def of_rows(cls, rows: pl.DataFrame, moments_us: NDArray[np.int64]) -> Self:

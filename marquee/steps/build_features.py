@@ -10,14 +10,14 @@ from marquee.data.splits import consumed
 from marquee.data.warehouse import Warehouse
 from marquee.errors import FeatureStoreError
 from marquee.feature_state import FeatureState
-from marquee.features.recorded import RecordingReader
+from marquee.features.recorded import record
 from marquee.features.state.folder import CURRENT
 from marquee.settings import Settings
 from marquee.steps.folders import Data, Features
 from marquee.steps.reading import READ, read_config, read_data
 from marquee.steps.state_folder import hand_on
 from marquee.steps.task import Task
-from marquee.training_moments import midnight_after, read_ahead
+from marquee.training_moments import midnight_after, questions_of
 
 _OFFLINE_PROFILE = "local"
 """Steps read state from the folder that they were handed, whatever stores the place has."""
@@ -57,7 +57,7 @@ def build_features(
         reader = state.declare()
     if for_training:
         with clock.stage("state for training"):
-            read_ahead(dataset, knobs, RecordingReader(reader, out / READ))
+            record(reader, questions_of(dataset, knobs), out / READ)
     features = Features(
         state=state_id,
         contracts=dict(reader.contracts),

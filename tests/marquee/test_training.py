@@ -10,12 +10,12 @@ from marquee.bundle import write_bundle
 from marquee.data.histories import Queries
 from marquee.data.splits import consumed
 from marquee.errors import NotEnoughDataError
-from marquee.features.recorded import RecordedReader, RecordingReader
+from marquee.features.recorded import RecordedReader, record
 from marquee.observing import StageClock
 from marquee.packing import pack
 from marquee.recommend import Recommender
 from marquee.training import Rival, collect_training_set, train
-from marquee.training_moments import read_ahead
+from marquee.training_moments import questions_of
 from tests.factories import (
     DAY_S,
     SECOND_US,
@@ -155,11 +155,11 @@ def test_train_large_enough_a_catalogue_is_indexed_and_what_is_measured_is_not_t
     assert indexed.evaluated.similar_index is None
 
 
-def test_read_ahead_foresees_all_that_training_asks_for(dataset, result, tmp_path):
+def test_questions_of_foresees_all_that_training_asks_for(dataset, result, tmp_path):
     def refused():
         raise AssertionError("training asked for state that was not foreseen")
 
-    read_ahead(dataset, quick_config(), RecordingReader(state_of(dataset), tmp_path))
+    record(state_of(dataset), questions_of(dataset, quick_config()), tmp_path)
     again = train(dataset, quick_config(), RecordedReader(tmp_path, {}, refused))
 
     assert again.assessment.to_dict() == result.assessment.to_dict()

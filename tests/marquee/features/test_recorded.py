@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marquee.errors import FeatureStoreError
 from marquee.features import recorded
-from marquee.features.recorded import RecordedReader, RecordingReader
+from marquee.features.recorded import Question, RecordedReader, record
 
 TIMES = np.array([10, 20], np.int64)
 IDS = pl.Series(["a", "bc"])
@@ -44,15 +44,21 @@ def refused() -> Told:
 
 def test_recorded_answers_are_those_of_the_reader_and_it_is_not_opened(tmp_path: Path):
     told = Told()
-    recording = RecordingReader(told, tmp_path)
-    users, movies = recording.users(IDS, TIMES), recording.movies(IDS, TIMES)
+    other = pl.Series(["d"]), np.array([30], np.int64)
+
+    record(
+        told,
+        [Question("users", IDS, TIMES), Question("movies", IDS, TIMES), Question("users", *other)],
+        tmp_path,
+    )
 
     reader = RecordedReader(tmp_path, told.contracts, refused)
-
-    assert reader.users(IDS, TIMES).equals(users)
-    assert reader.users(IDS, TIMES).schema == users.schema
-    assert reader.movies(IDS, TIMES).equals(movies)
-    assert dict(reader.contracts) == dict(recording.contracts) == told.contracts
+    assert told.n_asked == 2  # users together, movies together
+    for ids, times in ((IDS, TIMES), other):
+        assert reader.users(ids, times).equals(Told().users(ids, times))
+        assert reader.users(ids, times).schema == Told().users(ids, times).schema
+    assert reader.movies(IDS, TIMES).equals(Told().movies(IDS, TIMES))
+    assert dict(reader.contracts) == told.contracts
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ def test_recorded_answers_are_those_of_the_reader_and_it_is_not_opened(tmp_path:
 def test_other_questions_go_to_the_other_reader_which_is_opened_once(
     tmp_path: Path, ids: list[str], times: list[int]
 ):
-    RecordingReader(Told(), tmp_path).users(IDS, TIMES)
+    record(Told(), [Question("users", IDS, TIMES)], tmp_path)
     opened: list[Told] = []
 
     def open_other() -> Told:
@@ -78,17 +84,20 @@ def test_other_questions_go_to_the_other_reader_which_is_opened_once(
     assert [other.n_asked for other in opened] == [2]
 
 
-def test_answers_that_are_too_long_are_given_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recorded, "MAX_ROWS", 1)
+@pytest.mark.parametrize(("at_most", "n_asked", "n_kept"), [(4, 1, 2), (3, 2, 2), (2, 2, 2), (1, 0, 0)])
+def test_questions_are_asked_together_up_to_a_limit_and_longer_ones_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_most: int, n_asked: int, n_kept: int
+):
+    monkeypatch.setattr(recorded, "MAX_ROWS", at_most)
+    told = Told()
 
-    rows = RecordingReader(Told(), tmp_path).users(IDS, TIMES)
+    record(told, [Question("users", IDS, TIMES), Question("users", IDS, TIMES + 1)], tmp_path)
 
-    assert len(rows) == 2
-    assert list(tmp_path.iterdir()) == []
+    assert (told.n_asked, len(list(tmp_path.iterdir()))) == (n_asked, n_kept)
 
 
 def test_damaged_answer_is_refused(tmp_path: Path):
-    RecordingReader(Told(), tmp_path).users(IDS, TIMES)
+    record(Told(), [Question("users", IDS, TIMES)], tmp_path)
     next(tmp_path.iterdir()).write_bytes(b"PAR1")
 
     with pytest.raises(FeatureStoreError, match="the recorded state"):
