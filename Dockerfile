@@ -23,11 +23,11 @@ LABEL org.opencontainers.image.title="marquee-pipeline" \
 COPY --from=build /opt/marquee /opt/marquee
 COPY feature_repo /opt/marquee/feature_repo
 # Threads that wait by spinning make LightGBM several times slower on a shared core. What is written goes to
-# /tmp and to the volumes that a step is given.
+# /var/tmp and to the volumes that a step is given.
 ENV PATH=/opt/marquee/bin:$PATH \
-    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE HOME=/tmp \
-    MARQUEE_FEATURE_REPO=/opt/marquee/feature_repo MARQUEE_DATA=/tmp/marquee/data MARQUEE_RUNS=/tmp/marquee/runs
-WORKDIR /tmp
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE HOME=/var/tmp \
+    MARQUEE_FEATURE_REPO=/opt/marquee/feature_repo MARQUEE_DATA=/var/tmp/marquee/data MARQUEE_RUNS=/var/tmp/marquee/runs
+WORKDIR /var/tmp
 USER 65532:65532
 # Kubeflow brings the command; by itself the image says what it can do.
 CMD ["marquee", "--help"]

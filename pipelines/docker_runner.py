@@ -10,6 +10,7 @@ from typing import Any, Final
 from marquee.errors import StepError
 from marquee.settings import Settings
 
+HOME: Final = "/var/tmp"  # noqa: S108 - in the container, whose user is a number without a home
 _PASSED_ON: Final = ("MARQUEE_", "MLFLOW_", "AWS_", "OPENBLAS_")
 """Settings, and which kernels BLAS takes: others round otherwise, and make another bundle."""
 
@@ -53,7 +54,7 @@ def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
         **{key: value for key, value in environment.items() if key.startswith(_PASSED_ON)},
         "MARQUEE_DATA": str(settings.data.resolve()),
         "MARQUEE_RUNS": str(settings.runs.resolve()),
-        "HOME": "/tmp",  # noqa: S108 - of the container: its user, a number, has none
+        "HOME": HOME,
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from kfp.local import config, docker_task_handler
 
 from marquee.errors import StepError
-from pipelines.docker_runner import docker_runner, run_container, settings_of
+from pipelines.docker_runner import HOME, docker_runner, run_container, settings_of
 
 IMAGE = "marquee-python:test"
 COMMAND = ["sh", "-c", "run it"]
@@ -120,25 +120,25 @@ def test_container_gets_settings_and_the_step_s_own_variables_and_where_data_and
             "MARQUEE_DATA": str(tmp_path / "data"),
             "MARQUEE_RUNS": str(tmp_path / "runs"),
             "AWS_REGION": "eu-west-1",
-            "HOME": "/root",
+            "HOME": "/of/the/user",
         }
     )
 
     run_container(
-        engine, IMAGE, COMMAND, {"/root/of": {"bind": "/x"}}, settings=settings, environment={"OMP": "1"}
+        engine, IMAGE, COMMAND, {"/steps/of": {"bind": "/x"}}, settings=settings, environment={"OMP": "1"}
     )
 
     assert engine.asked["environment"] == {
         "MARQUEE_DATA": str(tmp_path / "data"),
         "MARQUEE_RUNS": str(tmp_path / "runs"),
         "AWS_REGION": "eu-west-1",
-        "HOME": "/tmp",  # noqa: S108 - of the container
+        "HOME": HOME,
         "OMP": "1",
     }
     for name in ("data", "runs"):
         assert engine.asked["volumes"][str(tmp_path / name)]["bind"] == str(tmp_path / name)
         assert (tmp_path / name).is_dir()
-    assert engine.asked["volumes"]["/root/of"] == {"bind": "/x"}
+    assert engine.asked["volumes"]["/steps/of"] == {"bind": "/x"}
 
 
 def test_kfp_s_own_handler_runs_ours_with_settings_beside_the_step_s_variables(
