@@ -1,5 +1,6 @@
 """A compiled pipeline on this machine: kfp's local runner, its noise in a file, and what came of it.
 
+    runs/.pipeline/<pipeline>-<hash of code>.yaml   the compiled graph, made once
     runs/.pipeline/<hash of code and parameters>/
       pipeline.yaml   what ran
       pipeline.log    all that runner and steps wrote
@@ -25,6 +26,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from marquee.data.storage import write_atomically
 from marquee.errors import StepError
 from marquee.observing import Observer
 from pipelines.narrator import Narrator, Step
@@ -34,6 +36,7 @@ WORK: Final = ".pipeline"
 LOG: Final = "pipeline.log"
 COMPILED: Final = "pipeline.yaml"
 KEPT_SECONDS: Final = 7 * 24 * 3600
+KEPT_GRAPHS: Final = 3
 DEV_IMAGE: Final = "marquee-python:dev"
 """What `make image` builds."""
 _ROOMS: Final = ("marquee", "components", "feature_repo", "requirements")
@@ -120,9 +123,7 @@ def _execute(
     warnings.filterwarnings("ignore", module="kfp")  # limits and secrets have no effect here: meant so
     from kfp import components, local
 
-    from pipelines.compile import compile_pipeline
-
-    compiled = compile_pipeline(name, work / COMPILED, retries=0)
+    compiled = _compiled(name, work)
     local.init(
         _runner(runner, str(parameters.get("source", ""))),
         pipeline_root=str(work / "root"),
@@ -137,6 +138,25 @@ def _execute(
             except RuntimeError as error:
                 raise _failure(narrator, error, work / LOG) from error
     return narrator
+
+
+def _compiled(name: str, work: Path) -> Path:
+    """The YAML in the work folder. The graph follows from the code, of which a run before kept it."""
+    key = hashlib.sha256(f"{code_version()} {os.environ['MARQUEE_IMAGE']}".encode()).hexdigest()[:16]
+    kept = work.parent / f"{name}-{key}.yaml"
+    if not kept.is_file():
+        from pipelines.compile import compile_pipeline
+
+        write_atomically(kept, compile_pipeline(name, work / COMPILED, retries=0).read_bytes())
+        _keep_newest(work.parent, f"{name}-*.yaml")
+    shutil.copyfile(kept, work / COMPILED)
+    return work / COMPILED
+
+
+def _keep_newest(place: Path, pattern: str) -> None:
+    """Forget all but the last few of the graphs that were kept."""
+    for old in sorted(place.glob(pattern), key=lambda path: path.stat().st_mtime)[:-KEPT_GRAPHS]:
+        old.unlink(missing_ok=True)
 
 
 def _failure(narrator: Narrator, error: RuntimeError, log: Path) -> PipelineFailedError:

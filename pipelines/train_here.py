@@ -9,7 +9,6 @@ from typing import Any
 from marquee.errors import StepError
 from marquee.observing import Observer
 from marquee.run_folder import BUNDLE, crown, finished_path, new_run, read_metrics
-from marquee.run_page import include_study
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 from pipelines.run_local import LOG, LocalRun, Runner, run_local
@@ -60,7 +59,10 @@ def train_here(
             is_registered = "roll-out-model" in seconds
             reused = done.reused
     metrics = read_metrics(folder)
-    include_study(folder, settings)
+    if settings.studies(metrics["storage"]).is_dir():
+        from marquee.run_page import include_study  # what draws pages takes half a second to import
+
+        include_study(folder, settings)
     if is_registered:
         crown(settings.runs, folder, metrics["storage"])
     return TrainedHere(folder, metrics, seconds, is_registered, reused)
