@@ -1,10 +1,12 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marquee.errors import MarqueeError
+from marquee.run_folder import EVALUATED
 from tests.small_run import RECIPE, UNREACHABLE_GATE, Place, recipe, run_process, write_dataset
 
 METRICS_KEYS = {"dataset", "protocol", "k", "models", "gate", "seconds", "peak_rss_mb"}
@@ -122,18 +124,31 @@ def test_run_again_with_the_same_recipe_trains_no_champion(place: Place):
     assert not [stage for stage in recorder.begun if stage.startswith("champion")]
 
 
-def test_run_with_another_recipe_is_compared_with_the_champion(place: Place):
-    place.train()
+def test_run_with_another_recipe_is_compared_with_the_champion_that_was_measured(place: Place):
+    first = place.train()
     recorder = Recorder()
     rival = recipe(ranker={"lightgbm": {"n_estimators": 3, "min_data_in_leaf": 10}})
 
     summary = place.train(rival, observer=recorder)
 
+    # Of the same events: its bundle is there, and need not be trained again.
+    assert [stage for stage in recorder.finished if stage.startswith("champion")] == []
+    models = summary.metrics["models"]
+    assert models["champion"]["ndcg@10"] == first.metrics["models"]["two_stage"]["ndcg@10"]
+    assert "champion" in {check["name"].split()[0] for check in summary.metrics["gate"]["checks"]}
+
+
+def test_run_whose_champion_s_bundle_is_gone_trains_its_recipe_again(place: Place):
+    first = place.train()
+    shutil.rmtree(next((place.runs / "models" / "bundles").glob(f"*/{first.bundle_id}/{EVALUATED}")))
+    recorder = Recorder()
+
+    summary = place.train(recipe(union={"depth": 5}), observer=recorder)
+
     assert [stage for stage in recorder.finished if stage.startswith("champion")] == [
         "champion: training set", "champion: ranker", "champion: candidates",
     ]  # fmt: skip
     assert "champion" in summary.metrics["models"]
-    assert "champion" in {check["name"].split()[0] for check in summary.metrics["gate"]["checks"]}
 
 
 def test_run_with_another_yardstick_is_not_another_recipe(place: Place):
