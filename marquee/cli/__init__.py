@@ -5,18 +5,13 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 
+from marquee.cli.app import app
 from marquee.cli.render import print_error
 from marquee.errors import MarqueeError
 
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:2] == ["pipeline"]:  # it has a command line of its own: this one need not be made
-        from marquee.cli.pipeline import hand_over
-
-        guarded(lambda: hand_over(sys.argv[2:]))
-    from marquee.cli.app import app
-
     guarded(app)
 
 
