@@ -39,7 +39,7 @@ KEPT_SECONDS: Final = 7 * 24 * 3600
 KEPT_GRAPHS: Final = 3
 DEV_IMAGE: Final = "marquee-python:dev"
 """What `make image` builds."""
-_ROOMS: Final = ("marquee", "components", "feature_repo", "requirements")
+_ROOMS: Final = ("marquee", "components", "pipelines", "feature_repo", "requirements")
 _OUTPUTS: Final = "executor_output.json"
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -112,18 +112,18 @@ def run_local(
     os.environ.setdefault("MARQUEE_IMAGE", DEV_IMAGE if runner == "docker" else f"marquee-python:{version}")
     os.environ["MARQUEE_RUNS"] = str(runs.resolve())
     with _work_folder(runs, name, parameters, version) as work:
-        narrator = _execute(name, parameters, work, observer, runner)
-        yield LocalRun(work / "root", tuple(narrator.steps), cacheable(work / COMPILED))
+        compiled = _compiled(name, work, version)
+        narrator = _execute(compiled, parameters, observer, runner)
+        yield LocalRun(work / "root", tuple(narrator.steps), cacheable(compiled))
         shutil.rmtree(work)
 
 
-def _execute(
-    name: str, parameters: Mapping[str, Any], work: Path, observer: Observer, runner: Runner
-) -> Narrator:
+def _execute(compiled: Path, parameters: Mapping[str, Any], observer: Observer, runner: Runner) -> Narrator:
+    """Run a compiled pipeline in its folder."""
     warnings.filterwarnings("ignore", module="kfp")  # limits and secrets have no effect here: meant so
     from kfp import components, local
 
-    compiled = _compiled(name, work)
+    work = compiled.parent
     local.init(
         _runner(runner, str(parameters.get("source", ""))),
         pipeline_root=str(work / "root"),
@@ -140,9 +140,9 @@ def _execute(
     return narrator
 
 
-def _compiled(name: str, work: Path) -> Path:
-    """The YAML in the work folder. The graph follows from the code, of which a run before kept it."""
-    key = hashlib.sha256(f"{code_version()} {os.environ['MARQUEE_IMAGE']}".encode()).hexdigest()[:16]
+def _compiled(name: str, work: Path, version: str) -> Path:
+    """The YAML in the work folder. The graph follows from code and image, of which a run before kept it."""
+    key = hashlib.sha256(f"{version} {os.environ['MARQUEE_IMAGE']}".encode()).hexdigest()[:16]
     kept = work.parent / f"{name}-{key}.yaml"
     if not kept.is_file():
         from pipelines.compile import compile_pipeline
@@ -234,7 +234,7 @@ def cacheable(compiled: Path) -> frozenset[str]:
 
 
 def code_version() -> str:
-    """Hash of the source that steps run."""
+    """Hash of the source that graphs are made of and that steps run."""
     digest = hashlib.sha256()
     for room in _ROOMS:
         for file in sorted((ROOT / room).rglob("*")):

@@ -108,6 +108,38 @@ def test_code_version_changes_with_the_code_that_steps_run(tmp_path: Path, monke
     assert len({before, edited, code_version()}) == 3
 
 
+@pytest.mark.parametrize("room", ["marquee", "components", "pipelines", "feature_repo", "requirements"])
+def test_code_version_knows_every_room_that_a_run_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str
+):
+    monkeypatch.setattr(subject, "ROOT", tmp_path)
+    before = code_version()
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "a.py").write_text("x = 1\n", encoding="utf-8")
+
+    assert code_version() != before
+
+
+def test_graph_is_kept_for_the_same_code_and_made_anew_for_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[str] = []
+
+    def compile_pipeline(name: str, path: Path, *, retries: int) -> Path:
+        made.append(name)
+        path.write_text(f"{name} {len(made)}", encoding="utf-8")
+        return path
+
+    monkeypatch.setattr("pipelines.compile.compile_pipeline", compile_pipeline)
+    monkeypatch.setenv("MARQUEE_IMAGE", "marquee-python:test")
+    work = tmp_path / "work"
+    work.mkdir()
+
+    texts = [subject._compiled("batch", work, version).read_text() for version in ("v1", "v1", "v2")]
+
+    assert texts == ["batch 1", "batch 1", "batch 2"]
+
+
 def test_code_version_of_this_tree_is_the_same_each_time():
     assert re.fullmatch("[0-9a-f]{16}", code_version())
     assert code_version() == code_version()
