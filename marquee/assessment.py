@@ -43,6 +43,8 @@ UNION: Final = "union"
 CHAMPION: Final = "champion"
 EASE_PLAIN: Final = "ease_plain"
 HEADLINE: Final = f"ndcg@{HEADLINE_K}"
+COMPARED: Final = (HEADLINE, "ndcg@1", "precision@12", "mrr@10", "recall@100", "coverage@12")
+"""Metrics by which runs are compared at a glance; all others are in metrics.json."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from marquee.candidates.similar_index import SimilarConfig
 from marquee.candidates.union import UnionConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.splits import TemporalConfig
-from marquee.data.yaml_text import parse_yaml
+from marquee.data.yaml_text import read_yaml
 from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
@@ -94,13 +94,7 @@ class TrainingConfig(BaseModel):
             ConfigError: the file is missing or no YAML mapping, or a key or value does not fit; the
                 message names file, key and value.
         """
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check --config.") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path} is no YAML: {error}.", remedy="Mend the file.") from error
-        return cls.from_values(parse_yaml(text, origin=str(path)) or {}, where=str(path))
+        return cls.from_values(read_yaml(path, option="--config") or {}, where=str(path))
 
     @classmethod
     def from_values(cls, values: Any, *, where: str) -> Self:  # noqa: ANN401 - unchecked until here
@@ -112,15 +106,20 @@ class TrainingConfig(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            if not first["loc"] and first["type"] == "value_error":  # it names its keys itself
-                problem = f"{where}: {first['ctx']['error']}."
-            else:
-                key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-                problem = f"{where}: {key} = {first['input']!r}: {first['msg']}."
             raise ConfigError(
-                problem, remedy="`marquee train --show-config` prints every key with its default."
+                fault_of(error, where=where),
+                remedy="`marquee train --show-config` prints every key with its default.",
             ) from error
+
+
+def fault_of(error: ValidationError, *, where: str) -> str:
+    """The first fault of plain values: origin, key, value seen, and what is wrong with it."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):
+        # It is of several keys and names them itself; the value would be all of them.
+        return f"{where}: {key}: {first['ctx']['error']}." if key else f"{where}: {first['ctx']['error']}."
+    return f"{where}: {key or '(top level)'} = {first['input']!r}: {first['msg']}."
 
 
 def _numbers(values: object, key: str = "") -> Iterator[tuple[str, float]]:

@@ -15,10 +15,11 @@ from marquee.assessment import HEADLINE, TWO_STAGE
 from marquee.bundle import write_bundle
 from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
+from marquee.evaluation.report import render_evaluation
 from marquee.observing import peak_rss_mb
 from marquee.packing import describe, pack
 from marquee.recommend import Recommender
-from marquee.run_folder import BUNDLE, EVALUATED
+from marquee.run_folder import BUNDLE, CONFIG, EVALUATED, METRICS, REPORT, write_config, write_json
 from marquee.training import TrainingResult
 
 LIBRARIES: Final = ("numpy", "scipy", "polars", "lightgbm", "xgboost", "implicit", "feast", "holidays")
@@ -102,6 +103,17 @@ def write_bundles(
         )
         ids[kind] = manifest.bundle_id
     return ids[BUNDLE]
+
+
+def write_outcome(folder: Path, metrics: Mapping[str, Any], config: TrainingConfig, *, run_id: str) -> None:
+    """Write what people read of a run beside its bundles: metrics.json, report.html, config.yaml.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    write_json(folder / METRICS, metrics)
+    (folder / REPORT).write_text(render_evaluation(metrics, run=run_id), encoding="utf-8")
+    write_config(folder / CONFIG, config)
 
 
 def provenance_of(run_id: str, storage: str, *, now: datetime) -> dict[str, Any]:

@@ -11,24 +11,13 @@ from marquee.data.dataset import Dataset
 from marquee.data.datasets.load import load_dataset
 from marquee.data.datasets.prepare import Prepared, prepare_dataset, storage_name
 from marquee.data.warehouse import Warehouse
-from marquee.evaluation.report import render_evaluation
 from marquee.feature_state import FeatureState
 from marquee.features.calendar import with_calendar
 from marquee.observing import MemoryWatch, Observer, StageClock
-from marquee.outcome import provenance_of, run_metrics, write_bundles
+from marquee.outcome import provenance_of, run_metrics, write_bundles, write_outcome
 from marquee.registering import CHAMPION, Models
 from marquee.rivals import rival_of
-from marquee.run_folder import (
-    BUNDLE,
-    METRICS,
-    REPORT,
-    champion_config,
-    crown,
-    finished_path,
-    new_run,
-    write_config,
-    write_json,
-)
+from marquee.run_folder import champion_config, crown, finished_path, new_run, point_at_bundle
 from marquee.run_page import include_study
 from marquee.settings import Settings
 from marquee.studies import StudyOfRun
@@ -122,10 +111,8 @@ def run_training(
             "storage": storage,
             CHAMPION: champion.bundle_id if champion else None,
         }
-        write_json(partial / METRICS, written)
-        (partial / REPORT).write_text(render_evaluation(written, run=folder.name), encoding="utf-8")
-        write_config(partial / "config.yaml", config)
-        (partial / "bundle.txt").write_text(f"{(folder / BUNDLE).resolve()}\n", encoding="utf-8")
+        write_outcome(partial, written, config, run_id=folder.name)
+        point_at_bundle(partial)
     study = include_study(folder, settings)
     if result.assessment.gate.passed and pinned is None:
         with clock.stage("register"):

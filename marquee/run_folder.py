@@ -59,7 +59,7 @@ def new_run(runs: Path, *, now: datetime) -> Iterator[Path]:
     Raises:
         RunError: the folder can't be written.
     """
-    run_id = f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+    run_id = new_run_id(now)
     partial = runs / f"{run_id}{_PARTIAL}"
     try:
         with _begin(partial):  # holds the folder's lock, which the system frees when its owner dies
@@ -73,6 +73,17 @@ def new_run(runs: Path, *, now: datetime) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for a run: sorts by time, and no two are alike."""
+    return f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+
+
+def point_at_bundle(partial: Path) -> None:
+    """Say in a partial run folder where its bundle will lie."""
+    bundle = (finished_path(partial) / BUNDLE).resolve()
+    (partial / "bundle.txt").write_text(f"{bundle}\n", encoding="utf-8")
 
 
 def finished_path(partial: Path) -> Path:

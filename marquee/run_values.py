@@ -7,9 +7,9 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from marquee.config import TrainingConfig
+from marquee.config import TrainingConfig, fault_of
 from marquee.data.datasets.catalogue import dataset_names
-from marquee.data.yaml_text import parse_yaml
+from marquee.data.yaml_text import read_yaml
 from marquee.errors import ConfigError
 
 MAX_PARAMETER_BYTES: Final = 100_000
@@ -59,11 +59,7 @@ class RunValues(BaseModel):
             ConfigError: it is missing or no YAML mapping, or a key or value does not fit; the message
                 names file, key and value.
         """
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy="Check --values.") from error
-        return cls.from_values(parse_yaml(text, origin=str(path)) or {}, where=str(path))
+        return cls.from_values(read_yaml(path, option="--values") or {}, where=str(path))
 
     @classmethod
     def from_values(cls, values: Any, *, where: str) -> Self:  # noqa: ANN401 - unchecked until here
@@ -76,13 +72,7 @@ class RunValues(BaseModel):
         try:
             found = cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-            problem = f"{where}: {key} = {first['input']!r}: {first['msg']}."
-            if first["type"] == "value_error" and isinstance(first["input"], dict):
-                # It names its keys itself, and the value would be the whole of the configuration.
-                problem = f"{where}: {key}: {first['ctx']['error']}."
-            raise ConfigError(problem, remedy=remedy) from error
+            raise ConfigError(fault_of(error, where=where), remedy=remedy) from error
         known = [info.name for info in dataset_names()]
         if found.dataset not in known:
             raise ConfigError(

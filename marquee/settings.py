@@ -52,6 +52,10 @@ class Settings(BaseModel):
         wanted = {name: environment.get(f"MARQUEE_{name.upper()}") for name in cls.model_fields}
         return cls.model_validate({name: value for name, value in wanted.items() if value})
 
+    def with_runs(self, runs: Path | None) -> Self:
+        """The same place with another runs folder, if one is given."""
+        return self if runs is None else self.model_copy(update={"runs": runs})
+
     @property
     def models_uri(self) -> str:
         """The address of the object store of registered bundles."""

@@ -151,6 +151,12 @@ def _filter(key: str, operation: str, value: dict[str, Any]) -> str:
     return json.dumps({"predicates": [{"operation": operation, "key": key, **value}]})
 
 
+def reference_of(one: Any) -> dict[str, str]:  # noqa: ANN401 - kfp has no types
+    """Which pipeline and version a run or recurring run is of; empty where it is of none."""
+    found = one.pipeline_version_reference
+    return found.to_dict() if found else {}
+
+
 def known(value: str | None, what: str, api: Api) -> str:
     """An id that the API must have given.
 

@@ -17,15 +17,24 @@ PIPELINES: Final[Mapping[str, Callable[..., Any]]] = {
 """Makers of the graphs by name; each takes `retries`."""
 
 
+def require_pipeline(name: str) -> None:
+    """Look whether there is such a pipeline.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if name not in PIPELINES:
+        known = ", ".join(PIPELINES)
+        raise ConfigError(f"pipeline = {name!r} is none of {known}.", remedy="Name one of these.")
+
+
 def compile_pipeline(name: str, path: Path, *, retries: int | None = None) -> Path:
     """Write one pipeline's YAML and return its path.
 
     Raises:
         ConfigError: there is no pipeline of this name.
     """
-    if name not in PIPELINES:
-        known = ", ".join(PIPELINES)
-        raise ConfigError(f"pipeline = {name!r} is none of {known}.", remedy="Name one of these.")
+    require_pipeline(name)
     made = PIPELINES[name]() if retries is None else PIPELINES[name](retries=retries)
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(made, str(path))

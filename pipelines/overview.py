@@ -1,10 +1,11 @@
 """What a cluster holds of ours: versions, runs, recurring runs."""
 
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from marquee.errors import PipelineApiError
-from pipelines.api import PAGE, Api
+from pipelines.api import PAGE, Api, reference_of
 from pipelines.compile import PIPELINES
 from pipelines.release import cluster_name
 from pipelines.submit import newest_versions
@@ -44,18 +45,12 @@ def overview(api: Api, *, n: int) -> Overview:
 
 
 def _runs(api: Api, names: dict[str, str], n: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    ask, token = api.client.runs.run_service_list_runs, ""
-    given = {"namespace": api.place.namespace} if api.place.namespace else {}
-    for _ in range(_PAGES if names else 0):
-        page = ask(page_token=token, page_size=PAGE, sort_by="created_at desc", **given)
-        found += [
-            _run(api, one, names) for one in page.runs or () if _reference(one).get("pipeline_id") in names
-        ]
-        token = page.next_page_token or ""
-        if not token or len(found) >= n:
-            break
-    return found[:n]
+    if not names:
+        return []
+    ask = api.client.runs.run_service_list_runs
+    newest = api.all(ask, "runs", namespace=api.place.namespace, sort_by="created_at desc")
+    ours = (one for one in islice(newest, _PAGES * PAGE) if reference_of(one).get("pipeline_id") in names)
+    return [_run(api, one, names) for one in islice(ours, n)]
 
 
 def _run(api: Api, one: Any, names: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401 - kfp has no types
@@ -63,7 +58,7 @@ def _run(api: Api, one: Any, names: dict[str, str]) -> dict[str, Any]:  # noqa: 
     return {
         "run": one.display_name,
         "run_id": one.run_id,
-        "pipeline": names[_reference(one)["pipeline_id"]],
+        "pipeline": names[reference_of(one)["pipeline_id"]],
         "state": one.state or "PENDING",
         "reason": parameters.get("reason"),
         "created": one.created_at,
@@ -79,14 +74,14 @@ def _schedules(api: Api, names: dict[str, str]) -> list[dict[str, Any]]:
         {
             "schedule": one.display_name,
             "recurring_run_id": one.recurring_run_id,
-            "pipeline": names[_reference(one)["pipeline_id"]],
+            "pipeline": names[reference_of(one)["pipeline_id"]],
             "cron": one.trigger.cron_schedule.cron if one.trigger and one.trigger.cron_schedule else None,
             "mode": one.mode,
-            "version": _version(api, _reference(one)),
+            "version": _version(api, reference_of(one)),
             "created": one.created_at,
         }
         for one in api.all(ask, "recurring_runs", namespace=api.place.namespace)
-        if _reference(one).get("pipeline_id") in names
+        if reference_of(one).get("pipeline_id") in names
     ]
 
 
@@ -101,11 +96,6 @@ def _version(api: Api, reference: dict[str, str]) -> str:
             raise
         return reference["pipeline_version_id"]
     return str(found.display_name)
-
-
-def _reference(one: Any) -> dict[str, str]:  # noqa: ANN401 - kfp has no types
-    found = one.pipeline_version_reference
-    return found.to_dict() if found else {}
 
 
 def _moment(value: datetime | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import yaml
 
 from marquee import __version__
 from marquee.errors import ConfigError
-from pipelines.compile import PIPELINES, compile_pipeline
+from pipelines.compile import compile_pipeline, require_pipeline
 from pipelines.run_local import ROOT, code_version
 
 _SHA_DIGITS: Final = 12
@@ -29,7 +29,7 @@ class Compiled:
     @property
     def images(self) -> list[str]:
         """What its steps run in."""
-        return sorted(set(images_of(self.spec)))
+        return images_of(self.spec)
 
 
 def cluster_name(name: str) -> str:
@@ -38,10 +38,7 @@ def cluster_name(name: str) -> str:
     Raises:
         ConfigError: there is none of that name.
     """
-    if name not in PIPELINES:
-        raise ConfigError(
-            f"pipeline = {name!r} is none of {', '.join(PIPELINES)}.", remedy="Name one of them."
-        )
+    require_pipeline(name)
     return f"marquee-{name}"
 
 
@@ -98,9 +95,8 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.rstrip("\n")
 
 
-def images_of(spec: Mapping[str, Any]) -> Iterator[str]:
-    """The images that a compiled pipeline names, once for each step."""
+def images_of(spec: Mapping[str, Any]) -> list[str]:
+    """The images that a compiled pipeline names, each once."""
     executors = spec.get("deploymentSpec", {}).get("executors", {})
-    for one in executors.values():
-        if image := one.get("container", {}).get("image"):
-            yield str(image)
+    named = (one.get("container", {}).get("image") for one in executors.values())
+    return sorted({str(image) for image in named if image})

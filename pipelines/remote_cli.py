@@ -10,19 +10,19 @@ import typer
 
 from marquee.cli.options import AsJson, RunsFolder
 from marquee.errors import ConfigError
+from marquee.run_folder import new_run_id
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 from pipelines.trigger import Decision, Order, Reason
+from pipelines.values import ValuesFile, changed, read_values
 
 if TYPE_CHECKING:
+    from marquee.cli.progress import RichObserver
     from pipelines.overview import Overview
     from pipelines.submit import Version
     from pipelines.train_here import TrainedHere
 
 PipelineName = Annotated[str, typer.Argument(help="training, batch or materialization.")]
-ValuesFile = Annotated[
-    str, typer.Option("--values", help="A name in pipelines/configs, or a YAML file of the run's values.")
-]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Instead of the dataset of the values.")]
 SourceOption = Annotated[str, typer.Option("--source", help="A URL instead of the publisher's.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Instead of the seed of the values.")]
@@ -49,7 +49,7 @@ def submit(
     from pipelines.api import connect
 
     wanted = _values(values, dataset, source, seed)
-    run_id = submitting.new_run_id(datetime.now(UTC))
+    run_id = new_run_id(datetime.now(UTC))
     with tempfile.TemporaryDirectory() as folder:
         compiled = release.compile_for_cluster(pipeline, Path(folder))
         parameters = submitting.arguments(compiled, wanted, run_id=run_id, reason="manual")
@@ -149,7 +149,7 @@ def trigger(
     wanted = _values(values or ("production" if cluster else "local"), dataset, source, seed)
     settings = Settings.from_environment()
     if not cluster:
-        _train_and_show(order, wanted, _with_runs(settings, runs), as_json=as_json)
+        _train_here(order, wanted, settings.with_runs(runs), as_json=as_json)
         return
     if runs is not None:
         raise ConfigError("--runs is of this machine.", remedy="Leave out --runs or --cluster.")
@@ -166,44 +166,28 @@ def register(app: typer.Typer) -> None:
     app.command()(trigger)
 
 
-def _train_and_show(order: Order, values: RunValues, settings: Settings, *, as_json: bool) -> None:
-    from marquee.cli.progress import RichObserver
-    from marquee.cli.render import print_json
-    from pipelines.run_local import PipelineFailedError
-    from pipelines.summary import show_failure, show_trained
+def _train_here(order: Order, values: RunValues, settings: Settings, *, as_json: bool) -> None:
+    from pipelines.summary import train_and_show
     from pipelines.train_here import train_here
     from pipelines.trigger import trigger_here
 
     now = datetime.now(UTC)
-    finished: list[TrainedHere] = []
 
-    def train() -> Path:
-        with RichObserver() as observer:
+    def train(observer: "RichObserver") -> "TrainedHere":
+        finished: list[TrainedHere] = []
+
+        def work() -> Path:
             finished.append(train_here(values, settings, reason=order.reason, now=now, observer=observer))
-        return finished[0].folder
+            return finished[0].folder
 
-    try:
-        trigger_here(order, settings.runs, train, now=now)
-    except PipelineFailedError as error:
-        show_failure(error.step)
-        raise
-    done = finished[0]
-    if as_json:
-        print_json({**done.metrics, "run": str(done.folder), "steps": done.seconds, "trigger": order.values})
-    else:
-        show_trained(done)
-    if not done.metrics["gate"]["passed"]:
-        raise typer.Exit(1)
+        trigger_here(order, settings.runs, work, now=now)
+        return finished[0]
+
+    train_and_show(train, as_json=as_json, more={"trigger": order.values})
 
 
 def _values(name: str, dataset: str, source: str, seed: int | None) -> RunValues:
-    from pipelines.cli import changed, read_values
-
     return changed(read_values(name), dataset=dataset, source=source, seed=seed)
-
-
-def _with_runs(settings: Settings, runs: Path | None) -> Settings:
-    return settings if runs is None else settings.model_copy(update={"runs": runs})
 
 
 def _said_of(version: "Version") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Pipelines to a cluster: versions are uploaded once each, runs started of them."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +33,7 @@ class Version:
     @property
     def images(self) -> list[str]:
         """What its steps run in."""
-        return sorted(set(images_of(self.spec)))
+        return images_of(self.spec)
 
 
 @dataclass(frozen=True)
@@ -167,11 +166,6 @@ def arguments(version: Version | Compiled, values: RunValues, *, run_id: str, re
                 remedy="Upload a version of this release: `marquee pipeline submit`.",
             )
     return given
-
-
-def new_run_id(now: datetime) -> str:
-    """A name for a run, as those of run folders are."""
-    return f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
 
 
 def start(

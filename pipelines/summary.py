@@ -1,19 +1,48 @@
 """What a pipeline run says at its end."""
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
-from marquee.assessment import HEADLINE, TWO_STAGE
-from marquee.cli.render import ERR, OUT, facts, table
+from marquee.assessment import COMPARED, HEADLINE, TWO_STAGE
+from marquee.cli.progress import RichObserver
+from marquee.cli.render import ERR, OUT, facts, print_json, table
 from marquee.run_folder import METRICS, REPORT
 from pipelines.narrator import Step
+from pipelines.run_local import PipelineFailedError
 from pipelines.train_here import TrainedHere
 
-_COLUMNS = (HEADLINE, "ndcg@1", "precision@12", "mrr@10", "recall@100", "coverage@12")
 TRACEBACK_LINES = 40
+
+
+def train_and_show(
+    train: Callable[[RichObserver], TrainedHere], *, as_json: bool, more: Mapping[str, Any] | None = None
+) -> None:
+    """Train under the eyes of whoever waits, and say what came of it; exit with 1 where the gate refuses.
+
+    Args:
+        train: makes a run, and tells the observer of its steps.
+        as_json: whether to print plain values.
+        more: values to print with them.
+
+    Raises:
+        PipelineFailedError: a step failed; the end of what it said is printed.
+    """
+    try:
+        with RichObserver() as observer:
+            done = train(observer)
+    except PipelineFailedError as error:
+        show_failure(error.step)
+        raise
+    if as_json:
+        print_json({**done.metrics, "run": str(done.folder), "steps": done.seconds, **(more or {})})
+    else:
+        show_trained(done)
+    if not done.metrics["gate"]["passed"]:
+        raise typer.Exit(1)
 
 
 def show_trained(done: TrainedHere) -> None:
@@ -41,7 +70,7 @@ def show_trained(done: TrainedHere) -> None:
 
 def _models(metrics: dict[str, Any]) -> Table:
     models = metrics["models"]
-    shown = [label for label in _COLUMNS if label in models[TWO_STAGE]]
+    shown = [label for label in COMPARED if label in models[TWO_STAGE]]
     made = table(f"Metrics over {metrics['n_queries']} users", ["model", *shown])
     for name in sorted(models, key=lambda name: -models[name][HEADLINE]):
         cells = [f"{models[name][label]:.4f}" if label in models[name] else "" for label in shown]
@@ -73,11 +102,3 @@ def show_failure(step: Step | None) -> None:
     for line in lines:
         ERR.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
     ERR.print()
-
-
-def where(path: Path) -> str:
-    """A path as a person would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

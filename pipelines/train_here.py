@@ -8,7 +8,7 @@ from typing import Any
 
 from marquee.errors import StepError
 from marquee.observing import Observer
-from marquee.run_folder import BUNDLE, crown, finished_path, new_run, read_metrics
+from marquee.run_folder import crown, finished_path, new_run, point_at_bundle, read_metrics
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 from pipelines.run_local import LOG, LocalRun, Runner, run_local
@@ -53,7 +53,7 @@ def train_here(
         folder = finished_path(partial)
         parameters = values.parameters(run_id=folder.name, reason=reason)
         with run_local("training", parameters, runs=settings.runs, observer=observer, runner=runner) as done:
-            _take_over(done, partial, folder)
+            _take_over(done, partial)
             seconds = {step.name: round(step.seconds, 3) for step in done.steps}
             # Not by what lies there: an earlier try may have registered what is refused by now.
             is_registered = "roll-out-model" in seconds
@@ -68,12 +68,12 @@ def train_here(
     return TrainedHere(folder, metrics, seconds, is_registered, reused)
 
 
-def _take_over(done: LocalRun, partial: Path, folder: Path) -> None:
-    """Move what the evaluation wrote into the run folder, with the log and the search's pictures."""
+def _take_over(done: LocalRun, partial: Path) -> None:
+    """Move what the evaluation wrote into the run folder, and copy the log."""
     left = done.folder("evaluate-model", "model")
     if left is None:
         raise StepError("the pipeline ended without an evaluation.", remedy="Look at its log.")
     for part in sorted(left.iterdir()):
         part.rename(partial / part.name)
     shutil.copyfile(done.root.parent / LOG, partial / LOG)
-    (partial / "bundle.txt").write_text(f"{(folder / BUNDLE).resolve()}\n", encoding="utf-8")
+    point_at_bundle(partial)

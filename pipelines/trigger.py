@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from marquee.errors import ConfigError, PipelineApiError, TrainingBusyError
-from marquee.run_folder import runs_at_work, write_json
+from marquee.run_folder import new_run_id, runs_at_work, write_json
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 
@@ -174,7 +174,7 @@ def trigger_on_cluster(
         PipelineApiError: the API does not answer as it should.
     """
     from pipelines.api import connect
-    from pipelines.submit import arguments, new_run_id, start, version_to_run
+    from pipelines.submit import arguments, start, version_to_run
 
     api = connect(settings)
     version = version_to_run(api, "training")
@@ -202,17 +202,14 @@ def trigger_on_cluster(
 
 def _at_work(api: Any, pipeline_id: str) -> list[Any]:  # noqa: ANN401 - kfp has no types
     """The runs of a pipeline that are not at their end, in an order that every observer sees."""
-    from pipelines.api import in_states
+    from pipelines.api import in_states, reference_of
 
     ask = api.client.runs.run_service_list_runs
     found = api.all(ask, "runs", namespace=api.place.namespace, filter=in_states(ACTIVE))
-    ours = [run for run in found if _pipeline_of(run) == pipeline_id and run.state in ACTIVE]
+    ours = [
+        run for run in found if reference_of(run).get("pipeline_id") == pipeline_id and run.state in ACTIVE
+    ]
     return sorted(ours, key=lambda run: (run.created_at.timestamp() if run.created_at else 0.0, run.run_id))
-
-
-def _pipeline_of(run: Any) -> str | None:  # noqa: ANN401 - kfp has no types
-    reference = run.pipeline_version_reference
-    return reference.pipeline_id if reference else None
 
 
 def _busy_there(api: Any, run: Any) -> TrainingBusyError:  # noqa: ANN401 - kfp has no types

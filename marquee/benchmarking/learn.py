@@ -19,13 +19,12 @@ from marquee.ranking.lightgbm import LightGbmConfig
 from marquee.ranking.one_route import OneRouteRanker
 from marquee.ranking.ranker import Ranker, TrainingSet
 from marquee.ranking.route_blend import RouteBlend, RouteBlendConfig
+from marquee.ranking.second_stage import BLEND, TREES
 from marquee.ranking.training_set import join_blocks
 from marquee.recommend import Recommender
 from marquee.training import labelled_rows
 
-BLEND: Final = "blend"
 AVERAGED: Final = "blend and trees"
-TREES: Final = "trees"
 
 
 class LearnConfig(BaseModel):

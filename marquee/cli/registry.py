@@ -1,5 +1,6 @@
 """`marquee registry …`: the registered bundles, who is champion, and how to change that."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,15 +67,13 @@ def rollback(dataset: DatasetOption = None, runs: RunsFolder = None, as_json: As
 def _settings(runs: Path | None) -> "Settings":
     from marquee.settings import Settings
 
-    settings = Settings.from_environment()
-    return settings if runs is None else settings.model_copy(update={"runs": runs})
+    return Settings.from_environment().with_runs(runs)
 
 
 def _registry(dataset: str, settings: "Settings") -> "Registry":
-    from marquee.adapters.mlflow import Registry, Tracking
-    from marquee.adapters.object_store import open_store
+    from marquee.registering import Models
 
-    return Registry(dataset, Tracking.of(settings.runs), open_store(settings.models_uri))
+    return Models.of(dataset, settings, os.environ).registry
 
 
 def _only_dataset(settings: "Settings") -> str:

@@ -49,9 +49,7 @@ def train_and_show(
     data_rev: str | None = None,
 ) -> None:
     """Run and report; exit with 1 where the gate refuses the challenger."""
-    settings = Settings.from_environment()
-    if runs is not None:
-        settings = settings.model_copy(update={"runs": runs})
+    settings = Settings.from_environment().with_runs(runs)
     training_config = load_config(config, seed)
     storage = storage_name(name, source=source, config=training_config.dataset)
     pinned = pin(name, storage, settings, rev=data_rev) if data_rev is not None else None

@@ -1,10 +1,30 @@
 """YAML that a user wrote, as plain values or one clear error."""
 
 import re
+from pathlib import Path
 
 import yaml
 
 from marquee.errors import ConfigError
+
+
+def read_yaml(path: Path, *, option: str) -> object:
+    """The plain values of a YAML file that a user named.
+
+    Args:
+        path: of the file.
+        option: by which it was named; stands in the remedy.
+
+    Raises:
+        ConfigError: it can't be read, or as `parse_yaml`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.", remedy=f"Check {option}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no YAML: {error}.", remedy="Mend the file.") from error
+    return parse_yaml(text, origin=str(path))
 
 
 def parse_yaml(text: str, *, origin: str) -> object:

@@ -54,20 +54,17 @@ def fit_second_stage(
     Raises:
         NotEnoughDataError: the windows hold no row.
     """
-    everything = join_blocks(windows)
-    if config.second_stage != "auto":
-        ranker = _fit(everything, config.second_stage, config, seed=seed, on_round=on_round)
-        return SecondStageChoice(ranker, config.second_stage)
-    judged = _judging(windows, config)
-    if judged is None:
-        return SecondStageChoice(_fit(everything, TREES, config, seed=seed, on_round=on_round), TREES)
-    per_query = _compare(join_blocks(windows[judged:]), join_blocks(windows[:judged]), config, seed=seed)
-    chosen = choose(per_query, min_standard_errors=config.min_standard_errors)
+    is_open = config.second_stage == "auto"
+    chosen: str = TREES if is_open else config.second_stage
+    per_query: dict[str, NDArray[np.float64]] = {}
+    if is_open and (judged := _judging(windows, config)) is not None:
+        per_query = _compare(join_blocks(windows[judged:]), join_blocks(windows[:judged]), config, seed=seed)
+        chosen = choose(per_query, min_standard_errors=config.min_standard_errors)
     return SecondStageChoice(
-        _fit(everything, chosen, config, seed=seed, on_round=on_round),
+        _fit(join_blocks(windows), chosen, config, seed=seed, on_round=on_round),
         chosen,
         {name: float(values.mean()) for name, values in per_query.items()},
-        len(per_query[TREES]),
+        len(per_query.get(TREES, ())),
     )
 
 
@@ -90,6 +87,8 @@ def choose(per_query: Mapping[str, NDArray[np.float64]], *, min_standard_errors:
 
 def _judging(windows: Sequence[TrainingSet], config: RankerConfig) -> int | None:
     """How many of the newest windows judge; None where they would be too few, or leave none to learn from."""
+    if not windows:
+        return None
     queries = np.cumsum([len(window.group_sizes) for window in windows])
     n = int(np.searchsorted(queries, config.judged_share * queries[-1])) + 1
     return n if n < len(windows) and queries[n - 1] >= config.min_judging else None

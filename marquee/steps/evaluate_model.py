@@ -3,24 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from marquee.assessment import HEADLINE, TWO_STAGE
+from marquee.assessment import COMPARED, HEADLINE, TWO_STAGE
 from marquee.data.splits import consumed, temporal_split
-from marquee.evaluation.report import render_evaluation
 from marquee.features.reader import StateReader
-from marquee.outcome import provenance_of, run_metrics, write_bundles
+from marquee.outcome import provenance_of, run_metrics, write_bundles, write_outcome
 from marquee.registering import CHAMPION, Models
 from marquee.rivals import rival_of
-from marquee.run_folder import BUNDLE, EVALUATED, METRICS, REPORT, write_config, write_json
+from marquee.run_folder import BUNDLE, EVALUATED
 from marquee.steps.folders import Data, Features, Rows, joined
 from marquee.steps.reading import read_config, read_data
 from marquee.steps.task import Task
 from marquee.steps.train_candidates import read_candidates
 from marquee.steps.train_ranker import read_choice
 from marquee.training import FirstStage, TrainingResult, measure
-
-_COMPARED: Final = (HEADLINE, "ndcg@1", "precision@12", "mrr@10", "recall@100", "coverage@12")
 
 
 @dataclass(frozen=True)
@@ -98,16 +95,14 @@ def evaluate_model(
         "storage": facts.storage,
         CHAMPION: champion.bundle_id if champion else None,
     }  # fmt: skip
-    write_json(out / METRICS, metrics)
-    (out / REPORT).write_text(render_evaluation(metrics, run=run_id), encoding="utf-8")
-    write_config(out / "config.yaml", knobs)
+    write_outcome(out, metrics, knobs, run_id=run_id)
     return metrics
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The numbers by which runs are compared: the two stages' own, and how far ahead of the best route."""
     own: Mapping[str, float] = metrics["models"][TWO_STAGE]
-    shown = {name.replace("@", "_at_"): own[name] for name in _COMPARED if name in own}
+    shown = {name.replace("@", "_at_"): own[name] for name in COMPARED if name in own}
     best = metrics["diagnosis"]["best_route"]
     return {**shown, "ndcg_at_10_of_best_route": metrics["models"][best][HEADLINE]}
 
@@ -115,7 +110,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
 def as_markdown(metrics: Mapping[str, Any]) -> str:
     """Models by the headline, best first, and what the gate says of the challenger."""
     models: Mapping[str, Mapping[str, float]] = metrics["models"]
-    shown = [label for label in _COMPARED if label in models[TWO_STAGE]]
+    shown = [label for label in COMPARED if label in models[TWO_STAGE]]
     lines = [f"| model | {' | '.join(shown)} |", f"| --- |{' ---: |' * len(shown)}"]
     for name in sorted(models, key=lambda name: -models[name][HEADLINE]):
         values = (f"{models[name][label]:.4f}" if label in models[name] else "" for label in shown)

@@ -1,6 +1,5 @@
 """The champion's list for every user, as of the night after the last event."""
 
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -8,22 +7,21 @@ import numpy as np
 import polars as pl
 
 from marquee import schema
-from marquee.adapters.object_store import get_folder
 from marquee.data.interactions import UNKNOWN_INDEX, Vocabulary
 from marquee.data.splits import consumed
 from marquee.data.storage import storage_errors
 from marquee.errors import StepError
-from marquee.features.context import DAY_US
 from marquee.features.movie_states import MovieStates
 from marquee.features.reader import StateReader
 from marquee.features.user_rows import queries_of
-from marquee.packing import Model
 from marquee.recommend import Lists, Recommender
 from marquee.registering import Models
+from marquee.rivals import read_kept
 from marquee.run_folder import BUNDLE
 from marquee.steps.folders import Data, Facts
 from marquee.steps.reading import read_config, read_data
 from marquee.steps.task import Task
+from marquee.training_moments import midnight_after
 
 FILE: Final = "lists.parquet"
 _BLOCK: Final = 10_000
@@ -67,13 +65,13 @@ def score_lists(data: Path, out: Path, *, state: StateReader, config: str, n: in
         raise StepError(
             f"{facts.name} has no champion in {models.store.uri}.", remedy="Run the training pipeline first."
         )
-    with clock.stage("load champion"), tempfile.TemporaryDirectory(prefix="marquee-bundle-") as place:
-        get_folder(models.store, models.key(champion.bundle_id, BUNDLE), Path(place) / BUNDLE)
-        model = Model.read(Path(place) / BUNDLE)
+    with clock.stage("load champion"):
+        model = read_kept(models, champion.bundle_id, BUNDLE)
     with clock.stage("score"):
         events = consumed(read_data(data, read_config(config)).interactions)
-        as_of_us = (int(events.timestamp_us[-1]) // DAY_US + 1) * DAY_US
-        recommender = _as_of(model.recommender, state, as_of_us)
+        as_of_us = midnight_after(events)
+        states = MovieStates.read(state, model.recommender.items, np.array([as_of_us], np.int64))
+        recommender = model.recommender.with_states(states)
         parts = [
             _lists(recommender, events.users.ids[start : start + _BLOCK], state, as_of_us=as_of_us, n=n)
             for start in range(0, len(events.users), _BLOCK)
@@ -95,13 +93,6 @@ def score_lists(data: Path, out: Path, *, state: StateReader, config: str, n: in
     )
     found.write(out)
     return found
-
-
-def _as_of(recommender: Recommender, state: StateReader, as_of_us: int) -> Recommender:
-    """The model with the movies' state of a moment."""
-    items = recommender.items
-    rows = state.movies(items.ids, np.full(len(items), as_of_us, np.int64))
-    return recommender.with_states(MovieStates.of_rows(rows, np.array([as_of_us], np.int64)))
 
 
 def _lists(

@@ -130,3 +130,10 @@ def test_fingerprint_of_the_same_content_is_the_same(tmp_path: Path):
 @pytest.mark.parametrize("source", ["", "https://example.org/ml.zip", "absent"])
 def test_fingerprint_of_what_is_no_file_here_is_empty(source: str):
     assert fingerprint(source) == ""
+
+
+def test_values_in_a_file_that_is_no_text_are_a_clear_error(tmp_path: Path):
+    (tmp_path / "values.yaml").write_bytes(b"dataset: \xff")
+
+    with pytest.raises(ConfigError, match=r"values\.yaml is no YAML"):
+        RunValues.from_file(tmp_path / "values.yaml")

@@ -7,7 +7,7 @@ import yaml
 
 from marquee.errors import ConfigError
 from marquee.run_values import RunValues
-from pipelines.cli import CONFIGS, changed, read_values
+from pipelines.values import CONFIGS, changed, read_values
 from tests.small_run import Place, run_process
 
 

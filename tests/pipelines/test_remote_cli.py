@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from pipelines.train_here import TrainedHere
 from tests.pipelines.kfp_stub import (
     TOKEN,
     KfpStub,
-    clean,
     environment_of,
     later,
     settings_of,
@@ -35,12 +34,6 @@ class Outcome:
     @property
     def json(self):
         return json.loads(self.out)
-
-
-@pytest.fixture
-def stub() -> Iterator[KfpStub]:
-    with clean(KfpStub()) as running:
-        yield running
 
 
 @pytest.fixture

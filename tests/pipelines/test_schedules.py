@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,30 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee.errors import ConfigError, PipelineApiError
-from pipelines import rest
 from pipelines.api import Api, connect
 from pipelines.cron import check_cron
 from pipelines.schedules import Schedule, remove, schedule
 from pipelines.submit import upload
-from tests.pipelines.kfp_stub import KfpStub, clean, settings_of, small_pipeline
+from tests.pipelines.kfp_stub import KfpStub, settings_of, small_pipeline
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 NIGHTLY = "0 0 3 * * *"
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "PAUSE_S", 0.0)
-
-
-@pytest.fixture
-def stub() -> Iterator[KfpStub]:
-    with clean(KfpStub()) as running:
-        yield running
-
-
-@pytest.fixture
-def api(stub: KfpStub, tmp_path: Path) -> Api:
-    return connect(settings_of(stub, tmp_path))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,25 +17,9 @@ from pipelines.release import Compiled, cluster_name, compile_for_cluster, versi
 from pipelines.submit import arguments, newest_versions, start, upload, version_to_run
 from tests.pipelines.kfp_stub import TOKEN, KfpStub, clean, later, settings_of, small_pipeline
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 VALUES = RunValues.from_values({"training": {"seed": 11}, "tuning": {"seconds": 5}}, where="the test")
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "PAUSE_S", 0.0)
-    for name in ("KF_PIPELINES_ENDPOINT", "KF_PIPELINES_SA_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def stub() -> Iterator[KfpStub]:
-    with clean(KfpStub()) as running:
-        yield running
-
-
-@pytest.fixture
-def api(stub: KfpStub, tmp_path: Path) -> Api:
-    return connect(settings_of(stub, tmp_path))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,31 +9,16 @@ import pytest
 from marquee.errors import ConfigError, MarqueeError, PipelineApiError, TrainingBusyError
 from marquee.run_folder import finished_path, new_run
 from marquee.run_values import RunValues
-from pipelines import rest
-from pipelines.api import Api, connect
+from pipelines.api import Api
 from pipelines.submit import Version, start, upload
 from pipelines.trigger import ACTIVE, Decision, Order, trigger_here, trigger_on_cluster
-from tests.pipelines.kfp_stub import KfpStub, clean, later, settings_of, small_pipeline
+from tests.pipelines.kfp_stub import KfpStub, later, settings_of, small_pipeline
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 NOW = datetime(2024, 6, 1, 3, tzinfo=UTC)
 VALUES = RunValues.from_values({"training": {"seed": 11}}, where="the test")
 DRIFT = Order("drift", Decision("s3://bucket/decision.json"))
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "PAUSE_S", 0.0)
-
-
-@pytest.fixture
-def stub() -> Iterator[KfpStub]:
-    with clean(KfpStub()) as running:
-        yield running
-
-
-@pytest.fixture
-def api(stub: KfpStub, tmp_path: Path) -> Api:
-    return connect(settings_of(stub, tmp_path))
 
 
 @pytest.fixture

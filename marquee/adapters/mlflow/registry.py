@@ -86,14 +86,15 @@ class Registry:
                 known = self._first(client, manifest.bundle_id) or made
                 if known.version != made.version:  # somebody registered it at the same time, and before
                     client.delete_model_version(self.model, made.version)
-            return Version.of(known, self._mirrored(client))
+            aliases, _ = self._mirrored(client)
+            return Version.of(known, aliases)
 
     def list(self) -> Sequence[Version]:
         """All versions, oldest first."""
         if self.tracking.is_empty:
             return []
         with self.tracking.connected() as client:
-            return self._versions(client, self._mirrored(client))
+            return self._mirrored(client)[1]
 
     def champion(self) -> Version | None:
         """The version that reigns, None before the first promotion.
@@ -168,14 +169,15 @@ class Registry:
                 return new
 
             new = change_aliases(self.aliases, self.key, change)
-            self._mirror(client, new)
+            self._mirror(client, new, versions)
             return _with_aliases(self._find(_champion_of(new), versions), new)
 
     def _change(self, which: str, change: Callable[[Aliases, Version], Aliases]) -> Version:
         with self.tracking.connected() as client:
-            version = self._find(which, self._versions(client, Aliases()))
+            versions = self._versions(client, Aliases())
+            version = self._find(which, versions)
             new = change_aliases(self.aliases, self.key, lambda old: change(old, version))
-            self._mirror(client, new)
+            self._mirror(client, new, versions)
             return _with_aliases(version, new)
 
     def _find(self, which: str, versions: Sequence[Version]) -> Version:
@@ -211,17 +213,18 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _mirrored(self, client: "MlflowClient") -> Aliases:
-        """Who holds the aliases; MLflow's own are mended where they say otherwise."""
+    def _mirrored(self, client: "MlflowClient") -> tuple[Aliases, Sequence[Version]]:
+        """Who holds the aliases, and all versions; where MLflow says otherwise, it is mended."""
         aliases = read_aliases(self.aliases, self.key)
-        self._mirror(client, aliases)
-        return aliases
+        versions = self._versions(client, aliases)
+        self._mirror(client, aliases, versions)
+        return aliases, versions
 
-    def _mirror(self, client: "MlflowClient", aliases: Aliases) -> None:
+    def _mirror(self, client: "MlflowClient", aliases: Aliases, versions: Sequence[Version]) -> None:
         models = _all_pages(client.search_registered_models, f"name = '{self.model}'")
         if not models:
             return
-        numbers = {version.bundle_id: version.number for version in self._versions(client, aliases)}
+        numbers = {version.bundle_id: version.number for version in versions}
         held = aliases.by_name()
         for alias in ALIASES:
             wanted, shown = numbers.get(held.get(alias, "")), models[0].aliases.get(alias)
