@@ -49,6 +49,21 @@ class Lists:
     item_index: NDArray[np.int32]  # (n_queries, n)
     score: NDArray[np.float32]  # (n_queries, n)
 
+    @classmethod
+    def empty(cls, n_queries: int, n: int) -> Self:
+        """All padding."""
+        return cls(
+            np.full((n_queries, n), UNKNOWN_INDEX, np.int32), np.full((n_queries, n), np.nan, np.float32)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The list of one query, with what it was chosen from."""
+
+    lists: Lists  # one row
+    candidates: Candidates  # of the one query
+
 
 @dataclass(frozen=True, eq=False)
 class Recommender:
@@ -112,9 +127,15 @@ class Recommender:
 
     def candidates(self, queries: Queries, restrictions: Restrictions = UNRESTRICTED) -> Candidates:
         """First stage of one block of queries."""
-        answered = self.answered(queries)
-        scores = (self.route_scores(route, answered) for route in self.routes.values())
+        scores = self.all_route_scores(self.answered(queries))
         return retrieve(scores, self.blocked(queries, restrictions), self.union)
+
+    def all_route_scores(self, queries: Queries) -> NDArray[np.float32]:
+        """The routes' scores of all items, `(n_routes, n_queries, n_items)`, as of `route_scores`."""
+        scores = np.empty((len(self.routes), len(queries), len(self.items)), np.float32)
+        for own, route in zip(scores, self.routes.values(), strict=True):
+            own[:] = self.route_scores(route, queries)
+        return scores
 
     def route_scores(self, route: Route, queries: Queries) -> NDArray[np.float32]:
         """One route's scores of all items, `(n_queries, n_items)`, fresh if it reads the movies' state."""
@@ -180,17 +201,35 @@ class Recommender:
         Returns:
             Lists without seen or blocked items and without repeats; shorter ones are padded.
         """
-        lists = Lists(
-            np.full((len(queries), n), UNKNOWN_INDEX, np.int32),
-            np.full((len(queries), n), np.nan, np.float32),
-        )
+        lists = Lists.empty(len(queries), n)
         for rows in self.blocks(queries):
-            block = queries.block(rows)
-            candidates, features = self.propose(block, restrictions.block(rows))
-            scores = self.score(features)
-            self.fill(lists, rows, candidates, scores, self._order(candidates, scores, n))
+            self._answer(queries.block(rows), restrictions.block(rows), lists, rows)
             on_progress(rows.stop, len(queries))
         return lists
+
+    def answer(self, query: Queries, n: int, *, restrictions: Restrictions = UNRESTRICTED) -> Answer:
+        """The best `n` items of one query as of `recommend`, and what it was chosen from.
+
+        Args:
+            query: a single one.
+            n: length of the list.
+            restrictions: what may not be shown, of one query.
+
+        Raises:
+            ValueError: there are none or several queries.
+        """
+        if len(query) != 1:
+            raise ValueError(f"an answer is of one query, not of {len(query)}")
+        lists = Lists.empty(1, n)
+        return Answer(lists, self._answer(query, restrictions, lists, slice(0, 1)))
+
+    def _answer(self, block: Queries, restrictions: Restrictions, lists: Lists, rows: slice) -> Candidates:
+        """Write the lists of a block of queries into its rows; gives the candidates."""
+        candidates, features = self.propose(block, restrictions)
+        scores = self.score(features)
+        order = self._order(candidates, scores, lists.item_index.shape[1])
+        self.fill(lists, rows, candidates, scores, order)
+        return candidates
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Ranker scores; without a ranker the best reciprocal rank over the routes."""
@@ -289,7 +328,8 @@ def _reads_state(route: Route) -> TypeGuard[StateRoute]:
 
 def by_score(candidates: Candidates, scores: NDArray[np.float32]) -> NDArray[np.int64]:
     """Positions of candidates by query, then best first; ties as `Recommender.recommend` promises."""
-    first_route = np.nan_to_num(candidates.route_values[:, 0], nan=-np.inf)
+    first_route = candidates.route_values[:, 0]
+    first_route = np.where(np.isnan(first_route), -np.inf, first_route)
     return np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from marquee.candidates.expected_popularity import expected_log_events
 from marquee.candidates.matrix import history_matrix
 from marquee.candidates.movie_facts import FIELDS, MovieFacts
 from marquee.candidates.route import Arrays, RouteConfig
-from marquee.candidates.tfidf import normalised_rows, tfidf
+from marquee.candidates.tfidf import normalised_data, normalised_rows, tfidf
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
@@ -110,7 +111,8 @@ class Content:
             half_life_events=self.half_life_events,
             weights=self.value_weights,
         )
-        profiles = normalised_rows(sp.csr_array(history @ self.features))
+        profiles = (history @ self.features).tocsr()
+        profiles.data = normalised_data(profiles)
         # A profile has most of the terms that count: dense, it is the faster factor.
         likeness = np.asarray((self.features @ profiles.toarray().T).T, np.float32)
         return np.asarray(likeness + self._offset, np.float32)
@@ -124,7 +126,7 @@ class Content:
         scores[item_index] = -np.inf
         return scores
 
-    @property
+    @cached_property
     def _offset(self) -> NDArray[np.float32]:
         known = np.isfinite(self.prior)
         return np.where(known, self.prior_weight * np.where(known, self.prior, 0), -np.inf).astype(np.float32)

@@ -93,6 +93,20 @@ class Ease:
         scores[:, self.modelled] = history @ self.weights
         return scores
 
+    def summands(self, histories: Histories, item_index: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What each event adds to the scores of some items, `(n_events, n_items_asked) float32`.
+
+        Exact but for the rounding of the sum; 0 from and to items that are not modelled.
+        """
+        weight = histories.recency_weights(self.half_life_events)
+        weight = weight * self.value_weights.weigh(histories.value)
+        row, column = self._columns[histories.item_index], self._columns[item_index]
+        has_row, has_column = row >= 0, column >= 0
+        added = np.zeros((len(row), len(column)), np.float32)
+        held = self.weights[row[has_row][:, np.newaxis], column[has_column]]
+        added[np.ix_(has_row, has_column)] = held * weight[has_row, np.newaxis]
+        return added
+
     @cached_property
     def _columns(self) -> NDArray[np.int32]:
         """Where each item is among the modelled ones, `(n_items,)`, -1 for the others."""

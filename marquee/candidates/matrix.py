@@ -42,9 +42,11 @@ def history_matrix(
     weight = histories.recency_weights(half_life_events)
     if weights is not None:
         weight = weight * weights.weigh(histories.value)
-    column, offsets = histories.item_index, histories.offsets
+    # As narrow as the indexes: of two widths scipy would widen the whole of what this is multiplied with.
+    column, offsets = histories.item_index, histories.offsets.astype(np.int32)
     if columns is not None:
         column = columns[column]
         known = column >= 0
-        weight, column, offsets = weight[known], column[known], np.append(0, np.cumsum(known))[offsets]
+        weight, column = weight[known], column[known]
+        offsets = np.append(np.int32(0), np.cumsum(known, dtype=np.int32))[offsets]
     return sp.csr_array((weight, column, offsets), shape=(len(histories), n_columns))

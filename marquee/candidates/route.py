@@ -61,6 +61,14 @@ class StateRoute(Route, Protocol):
         ...
 
 
+class LinearRoute(Route, Protocol):
+    """A route whose score of an item is a sum over the events of the history."""
+
+    def summands(self, histories: Histories, item_index: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What each event adds to the scores of some items, `(n_events, n_items_asked) float32`."""
+        ...
+
+
 class RouteConfig(BaseModel):
     """Knobs of a route, which know how to fit it. Subclasses implement `route_type` and `fit`."""
 

@@ -42,9 +42,12 @@ def tfidf(terms: pl.Series, *, min_items: int) -> sp.csr_array:
 
 def normalised_rows(matrix: sp.csr_array) -> sp.csr_array:
     """The matrix with every row scaled to length one; rows of zeros stay."""
-    scale = _row_scale(matrix)
-    data = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
-    return sp.csr_array((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sp.csr_array((normalised_data(matrix), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def normalised_data(matrix: sp.csr_array) -> NDArray[np.float32]:
+    """The data of `normalised_rows`, `(n_entries,) float32`."""
+    return (matrix.data * np.repeat(_row_scale(matrix), np.diff(matrix.indptr))).astype(np.float32)
 
 
 def _row_scale(matrix: sp.csr_array) -> NDArray[np.float64]:

@@ -3,8 +3,9 @@
 Works in blocks of queries, so that memory is block × items and never users × items.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -34,7 +35,7 @@ class Candidates:
     item_index: NDArray[np.int32]  # (n_pairs,)
     route_values: NDArray[np.float32]  # (n_pairs, n_routes * 3): score, share of best, rank per route
 
-    @property
+    @cached_property
     def row(self) -> NDArray[np.int64]:
         """The query of each pair, `(n_pairs,) int64`."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
@@ -48,46 +49,53 @@ def query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
 
 
 @dataclass(frozen=True, eq=False)
-class RouteView:
-    """What one route says of all items to one block of queries."""
+class RouteViews:
+    """What the routes say of all items to one block of queries."""
 
-    score: NDArray[np.float32]  # (n_queries, n_items), -inf where unknown or not to be proposed
-    rank: NDArray[np.float32]  # (n_queries, n_items) from 1, `depth + 1` below the best `depth`
+    score: NDArray[np.float32]  # (n_routes, n_queries, n_items), -inf where unknown or not to be proposed
+    rank: NDArray[np.float32]  # (n_routes, n_queries, n_items) from 1, `depth + 1` below the best `depth`
 
     @classmethod
     def of(cls, score: NDArray[np.float32], blocked: NDArray[np.bool_], config: UnionConfig) -> Self:
-        """Rank the items of a route's scores, which are overwritten.
+        """Rank the items of the routes' scores, which are overwritten.
 
         Args:
-            score: `(n_queries, n_items)`.
+            score: `(n_routes, n_queries, n_items)`.
             blocked: `(n_queries, n_items)`, or `(n_items,)` for all queries alike: what may not be proposed.
             config: the depth.
         """
-        score[np.broadcast_to(blocked, score.shape)] = -np.inf
-        rank = np.full(score.shape, config.depth + 1, np.float32)
-        best = top_items(score, config.depth)
-        query, place = np.nonzero((best != UNKNOWN_INDEX) & _says_something(score)[:, np.newaxis])
-        rank[query, best[query, place]] = place + 1
+        np.copyto(score, -np.inf, where=blocked)
+        rank = np.empty(score.shape, np.float32)
+        # One list a route and query; as many at a time as a block holds, since sorting needs copies.
+        lists, ranks = (array.reshape(-1, score.shape[-1]) for array in (score, rank))
+        for rows in query_blocks(*lists.shape):
+            ranks[rows] = _ranks(lists[rows], config.depth)
         return cls(score, rank)
 
-    def of_pairs(
-        self, row: NDArray[np.int64], item: NDArray[np.integer]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Score, share of the query's best score, and rank of each pair; NaN where unknown."""
-        best = np.abs(self.score.max(axis=1))[row]
-        value = self.score[row, item]
-        value = np.where(np.isfinite(value), value, np.float32("nan"))
+    def proposed(self, config: UnionConfig) -> NDArray[np.bool_]:
+        """What any route has among its best, `(n_queries, n_items)`."""
+        return np.asarray((self.rank <= config.depth).any(axis=0))
+
+    def of_pairs(self, row: NDArray[np.int64], item: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Each pair's score, share of the query's best score, and rank, per route; NaN where unknown.
+
+        `(n_pairs, n_routes * 3) float32`.
+        """
+        best = np.abs(self.score.max(axis=2))[:, row]
+        value = self.score[:, row, item]
+        value[~np.isfinite(value)] = np.nan
         share = np.divide(value, best, out=np.zeros_like(value), where=np.isfinite(best) & (best > 0))
-        return value, share, self.rank[row, item]
+        values = np.stack([value.T, share.T, self.rank[:, row, item].T], axis=2)
+        return values.reshape(len(row), 3 * len(value))
 
 
 def retrieve(
-    route_scores: Iterable[NDArray[np.float32]], blocked: NDArray[np.bool_], config: UnionConfig
+    route_scores: NDArray[np.float32], blocked: NDArray[np.bool_], config: UnionConfig
 ) -> Candidates:
     """Take the best `depth` items of each route and describe all of them by every route.
 
     Args:
-        route_scores: `(n_queries, n_items)` of one block of queries for each route, in the order of
+        route_scores: `(n_routes, n_queries, n_items)` of one block of queries, routes in the order of
             their features; they are overwritten.
         blocked: `(n_queries, n_items)` items that may not be proposed.
         config: how many.
@@ -98,14 +106,21 @@ def retrieve(
         rank from 1, or `depth + 1` for an item below the route's best `depth`. A route that scores
         a query zero all over proposes nothing for it.
     """
-    views = [RouteView.of(score, blocked, config) for score in route_scores]
-    union = np.zeros(blocked.shape, bool)
-    for view in views:
-        union |= view.rank <= config.depth
+    views = RouteViews.of(route_scores, blocked, config)
+    union = views.proposed(config)
     row, item = np.nonzero(union)
-    values = [value for view in views for value in view.of_pairs(row, item)]
-    offsets = np.concatenate([[0], np.cumsum(union.sum(axis=1))]).astype(np.int64)
-    return Candidates(offsets, item.astype(np.int32), np.column_stack(values).astype(np.float32))
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(union, axis=1))]).astype(np.int64)
+    return Candidates(offsets, item.astype(np.int32), views.of_pairs(row, item))
+
+
+def _ranks(score: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
+    """Rank of each item from 1 in each list, `depth + 1` below the best `depth`, of `(n_lists, n_items)`."""
+    rank = np.full(score.shape, depth + 1, np.float32)
+    best = top_items(score, depth)
+    best[~_says_something(score)] = UNKNOWN_INDEX
+    row, place = np.nonzero(best != UNKNOWN_INDEX)
+    rank[row, best[row, place]] = place + 1
+    return rank
 
 
 def _says_something(score: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -138,11 +153,8 @@ def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
     tied = scores == last
     room = width - admitted.sum(axis=1, keepdims=True)
     admitted |= tied & (np.cumsum(tied, axis=1) <= room)
-    query, item = np.nonzero(admitted)  # exactly `width` per query, ascending by item
-    chosen = item.reshape(n_queries, width)
-    chosen_scores = scores[query, item].reshape(n_queries, width)
-    order = np.argsort(-chosen_scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(chosen, order, axis=1)
-    finite = np.isfinite(np.take_along_axis(chosen_scores, order, axis=1))
-    lists[:, :width] = np.where(finite, ranked, UNKNOWN_INDEX)
+    cell = np.flatnonzero(admitted).reshape(n_queries, width)  # exactly `width` per query, ascending by item
+    query = np.arange(n_queries)[:, np.newaxis]
+    ranked = cell[query, np.argsort(-scores.take(cell), axis=1, kind="stable")]
+    lists[:, :width] = np.where(np.isfinite(scores.take(ranked)), ranked - query * n_items, UNKNOWN_INDEX)
     return lists

@@ -31,6 +31,8 @@ class ValueWeights:
 
     def weigh(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weights of events, `(n_events,) float32`, from their values, NaN where there is none."""
+        if self.strength == 0:
+            return np.ones(len(value), np.float32)
         weight = 1 + self.strength * (value - np.float32(self.mean)) / np.float32(self.spread)
         return np.where(np.isfinite(value), np.clip(weight, LEAST, MOST), 1).astype(np.float32)
 

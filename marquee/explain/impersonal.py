@@ -64,6 +64,11 @@ def basis_of(feature: str) -> Basis | None:
     return _OF_VIEW.get(views[0]) if len(views) == 1 else None
 
 
+def basis_of_route(name: str) -> Basis | None:
+    """What a route shows to everybody; None for one of the history."""
+    return _OF_ROUTE.get(name)
+
+
 def strongest_groups(contributions: NDArray[np.float64], names: tuple[str, ...]) -> list[Basis]:
     """For each row the group that adds most to its score, `EVERYBODY` where none adds anything.
 

@@ -40,7 +40,7 @@ class Reason:
     """Why an item is in a list.
 
     Had the user not chosen `items`, its score would be lower by `drop`. A reason that holds for
-    everybody has no items and no drop; one of the whole history names no items.
+    everybody has no items and no drop; one of the whole history names no items; a quick one knows no drop.
     """
 
     basis: Basis

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from marquee.candidates.union import RouteView
+from marquee.candidates.union import RouteViews
 from marquee.data.histories import Queries
 from marquee.recommend import Recommender
 
@@ -22,9 +22,5 @@ def features_of_items(
         blocked: `(n_items,)` what may not be proposed to any of them.
     """
     row, item = np.repeat(np.arange(len(queries)), len(items)), np.tile(items, len(queries))
-    views = (
-        RouteView.of(recommender.route_scores(route, queries), blocked, recommender.union)
-        for route in recommender.routes.values()
-    )
-    route_values = np.column_stack([value for view in views for value in view.of_pairs(row, item)])
-    return recommender.features(queries, row, item, route_values.astype(np.float32))
+    views = RouteViews.of(recommender.all_route_scores(queries), blocked, recommender.union)
+    return recommender.features(queries, row, item, views.of_pairs(row, item))

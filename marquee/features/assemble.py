@@ -61,7 +61,7 @@ def assemble(
     return np.hstack(
         [
             route_values,
-            states.matrix[moment[row], item_index][:, _MOVIE_COLUMNS],
+            states.matrix[moment[row], item_index].take(_MOVIE_COLUMNS, axis=1),
             query_features(queries, catalogue.calendar)[row],
             cross_features(queries, row, item_index, catalogue),
             predicted_rating[:, np.newaxis],

@@ -55,7 +55,10 @@ def context_numbers(time_us: NDArray[np.int64], calendar: Calendar) -> NDArray[n
         schema.CONTEXT_IS_HOLIDAY: is_holiday,
         schema.CONTEXT_IS_FESTIVAL: is_festival,
     }
-    return np.column_stack([columns[name] for name in schema.CONTEXT_NUMBERS]).astype(np.float32)
+    numbers = np.empty((len(time_us), len(schema.CONTEXT_NUMBERS)), np.float32)
+    for at, name in enumerate(schema.CONTEXT_NUMBERS):
+        numbers[:, at] = columns[name]
+    return numbers
 
 
 def context_features(

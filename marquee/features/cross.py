@@ -62,7 +62,10 @@ def cross_features(
         schema.CROSS_POPULARITY_GAP: popularity,
         schema.CROSS_POPULARITY_GAP_RECENT: popularity_recent,
     }
-    return np.column_stack([columns[name] for name in schema.CROSS_FEATURES]).astype(np.float32)
+    features = np.empty((len(item_index), len(schema.CROSS_FEATURES)), np.float32)
+    for at, name in enumerate(schema.CROSS_FEATURES):
+        features[:, at] = columns[name]
+    return features
 
 
 def _weights(histories: Histories, *, half_life_events: float | None) -> Floats:
@@ -103,13 +106,13 @@ class _Pairs:
         """Dot product of the history's mean label vector with the candidate's, `(n_pairs,)` per weighting."""
         histories, n_labels = self.queries.histories, labels.shape[1]
         event, label, value = _labels_of(labels, histories.item_index)
-        cell = histories.row[event] * n_labels + label
+        cell = histories.row.take(event) * n_labels + label
         pair, asked, shown = _labels_of(labels, self.item_index)
-        asked_cell = self.row[pair] * n_labels + asked
+        asked_cell = self.row.take(pair) * n_labels + asked
         affinities: list[Floats] = []
         for weight in weights:
-            wanted = np.bincount(cell, weight[event] * value, minlength=len(histories) * n_labels)
-            products = wanted[asked_cell] * shown
+            wanted = np.bincount(cell, weight.take(event) * value, minlength=len(histories) * n_labels)
+            products = wanted.take(asked_cell) * shown
             affinity = np.bincount(pair, products, minlength=len(self.item_index))
             affinities.append(np.asarray(affinity, np.float64))
         return affinities
@@ -137,9 +140,10 @@ def _labels_of(
     labels: sp.csr_array, item_index: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """The labels of many items, flat: position in `item_index`, label, value."""
-    starts = labels.indptr[item_index]
-    lengths = labels.indptr[item_index + 1] - starts
+    # `take` does what an index in brackets does, in half the time.
+    starts = labels.indptr.take(item_index)
+    lengths = labels.indptr.take(item_index + 1) - starts
     owner = np.repeat(np.arange(len(item_index)), lengths)
     # Position of each label of each item in the flat CSR arrays.
     flat = np.arange(len(owner)) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    return owner, labels.indices[flat], labels.data[flat]
+    return owner, labels.indices.take(flat), labels.data.take(flat)

@@ -15,6 +15,5 @@ def query_features(queries: Queries, calendar: Calendar) -> NDArray[np.float32]:
     """`(n_queries, len(schema.QUERY_FEATURES)) float32`; NaN where a fact is unknown."""
     histories = queries.histories
     idle = np.where(histories.lengths > 0, (queries.time_us - histories.last_us) / SECOND_US, np.nan)
-    return np.column_stack(
-        [queries.user_state, idle.astype(np.float32), context_numbers(queries.time_us, calendar)]
-    )
+    context = context_numbers(queries.time_us, calendar)
+    return np.hstack([queries.user_state, idle.astype(np.float32)[:, np.newaxis], context])

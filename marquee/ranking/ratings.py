@@ -170,7 +170,7 @@ def _pairs(
 
 
 def _history_array(histories: Histories, value: Floats, shape: tuple[int, int]) -> sp.csr_array:
-    return sp.csr_array((value, histories.item_index, histories.offsets), shape=shape)
+    return sp.csr_array((value, histories.item_index, histories.offsets.astype(np.int32)), shape=shape)
 
 
 def _rounded(value: Floats) -> Floats:

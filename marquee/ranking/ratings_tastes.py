@@ -4,6 +4,7 @@ Who rated an item says something of how it is rated, and what a user chose of ho
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -48,9 +49,13 @@ class Tastes:
         features = np.column_stack([np.ones(n_items), log, _within(place * np.sqrt(n_items))])
         return cls(from_item.astype(np.float32)), features
 
+    @cached_property
+    def _from_item(self) -> Floats:
+        return self.from_item.astype(np.float64)
+
     def of_users(self, chosen: sp.csr_array) -> Floats:
         """Features of users by their choices, `(n_users, 1 + n_tastes)`; an empty row is of no taste."""
-        place = _divided(np.diff(chosen.indptr)) @ (chosen @ self.from_item.astype(np.float64))
+        place = (chosen @ self._from_item) * _inverse_roots(np.diff(chosen.indptr))[:, np.newaxis]
         return np.column_stack([np.ones(chosen.shape[0]), _within(place)])
 
 
@@ -59,7 +64,11 @@ def _within(place: Floats) -> Floats:
 
 
 def _divided(number: NDArray[np.generic]) -> sp.dia_array:
-    return sp.diags_array(1 / np.sqrt(np.maximum(number.astype(np.float64), 1)))
+    return sp.diags_array(_inverse_roots(number))
+
+
+def _inverse_roots(number: NDArray[np.generic]) -> Floats:
+    return np.asarray(1 / np.sqrt(np.maximum(number.astype(np.float64), 1)), np.float64)
 
 
 def _directions(scaled: sp.csr_array, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:

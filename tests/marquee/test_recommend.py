@@ -143,6 +143,30 @@ def test_recommend_in_blocks_is_like_all_at_once(recommender, monkeypatch):
     np.testing.assert_array_equal(apart.item_index, together.item_index)
 
 
+def test_answer_of_a_query_is_its_list_with_what_it_was_chosen_from(recommender):
+    three = queries([(1, 10), (4, 20)], [], [(3, 5)])
+    limits = Restrictions(
+        np.array([12, np.nan, 16], np.float32), [np.array([7]), np.array([0, 1]), np.array([])]
+    )
+    for row in range(3):
+        one, own = three.take(np.array([row])), limits.block(slice(row, row + 1))
+
+        answer = recommender.answer(one, 5, restrictions=own)
+
+        lists = recommender.recommend(one, 5, restrictions=own)
+        np.testing.assert_array_equal(answer.lists.item_index, lists.item_index)
+        np.testing.assert_array_equal(answer.lists.score, lists.score)
+        candidates = recommender.candidates(one, own)
+        np.testing.assert_array_equal(answer.candidates.item_index, candidates.item_index)
+        np.testing.assert_array_equal(answer.candidates.route_values, candidates.route_values)
+
+
+@pytest.mark.parametrize("asked", [queries(), queries([], [])], ids=["none", "two"])
+def test_answer_of_another_number_of_queries_than_one_is_refused(recommender, asked):
+    with pytest.raises(ValueError, match=f"not of {len(asked)}"):
+        recommender.answer(asked, 5)
+
+
 def test_route_lists_leave_out_what_was_seen(recommender):
     lists = recommender.route_lists(recommender.routes["popular"], ASKED, 90)
 

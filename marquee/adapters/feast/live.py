@@ -55,9 +55,8 @@ class LiveUsers:
         self.door = door
         self.older_events = older_events
         self._unbuilt: dict[str, pl.DataFrame] = {}
-        refs = [f"{_VIEW}:{name}" for name in _FIELDS]
         # No limit of age: however old a row is, it is what the next one is made from.
-        self._lookup = UserLookup(door.store, refs, dict.fromkeys(_FIELDS, _VIEW), {_VIEW: None})
+        self._lookup = UserLookup(door.store, dict.fromkeys(_FIELDS, _VIEW), {_VIEW: None})
 
     def push(self, events: pl.DataFrame) -> LiveReport:
         """Bring the users of some events up to date.

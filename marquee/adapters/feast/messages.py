@@ -1,4 +1,4 @@
-"""Tables as Feast's messages, column by column: as Feast makes them, in a third of the time.
+"""Tables as Feast's messages, column by column, and back: as Feast does it, in a third of the time.
 
 Feast's own conversion asks pandas of each single value whether it is null, and refuses a float32 column
 whose first value is zero. A column of a type that is none of ours is left to it.
@@ -13,7 +13,7 @@ from feast import FeatureView
 from feast.protos.feast.types import Value_pb2 as protos
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.type_map import python_values_to_proto_values
+from feast.type_map import feast_value_type_to_python_type, python_values_to_proto_values
 from feast.value_type import ValueType
 
 from marquee import schema
@@ -29,6 +29,22 @@ _OF: Final[dict[ValueType, Callable[[Any], Value]]] = {
     ValueType.INT64_LIST: lambda value: Value(int64_list_val=protos.Int64List(val=value)),
     ValueType.STRING_LIST: lambda value: Value(string_list_val=protos.StringList(val=value)),
 }
+
+
+_PLAIN: Final = frozenset({"float_val", "int64_val", "string_val"})
+_LISTS: Final = frozenset({"float_list_val", "int32_list_val", "int64_list_val", "string_list_val"})
+
+
+def python_value(message: Value) -> Any:  # noqa: ANN401 - whatever the feature is
+    """What a message says, as Feast's `to_dict` has it: None for the empty one, lists as lists."""
+    kind = message.WhichOneof("val")
+    if kind is None:
+        return None
+    if kind in _PLAIN:
+        return getattr(message, kind)
+    if kind in _LISTS:
+        return list(getattr(message, kind).val)
+    return feast_value_type_to_python_type(message)
 
 
 def row_messages(rows: pa.Table, view: FeatureView) -> list[Row]:

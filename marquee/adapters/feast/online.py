@@ -5,16 +5,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 from feast import FeatureService, FeatureStore, FeatureView
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 
 from marquee import schema
 from marquee.adapters.feast.compare_and_set import write_newer_rows
 from marquee.adapters.feast.declarations import ttl_seconds
-from marquee.adapters.feast.messages import row_messages
+from marquee.adapters.feast.messages import python_value, row_messages
+from marquee.adapters.feast.stored_rows import ReadRows, rows_reader
 from marquee.errors import ContractError
 
 WRITE_ROWS: Final = 5_000
@@ -53,7 +57,6 @@ class UserLookup:
     """The user views of one service, resolved once."""
 
     store: FeatureStore
-    refs: list[str]
     view_of: dict[str, str]
     ttl_s: dict[str, int | None]
 
@@ -70,26 +73,33 @@ class UserLookup:
         pairs = [(field.name, part.name) for part in parts for field in part.features]
         return cls(
             store=store,
-            refs=[f"{view}:{feature}" for feature, view in pairs],
             view_of=dict(pairs),
             ttl_s={part.name: ttl_seconds(views[part.name]) for part in parts},
         )
 
     def read(self, user_id: str, *, now: datetime) -> UserRow:
         """One read; neither a status of Feast nor its TTL is relied on, since stores differ in both."""
-        answer = self.store.get_online_features(self.refs, [{schema.USER_ID: user_id}]).to_dict(
-            include_event_timestamps=True
-        )
+        key = EntityKey(join_keys=[schema.USER_ID], entity_values=[Value(string_val=user_id)])
         known: dict[str, int | None] = dict.fromkeys(self.ttl_s)
-        for feature, view in self.view_of.items():
-            seconds = answer[f"{feature}__ts"][0]
-            if known[view] is None and seconds and _is_fresh(seconds, self.ttl_s[view], now):
-                known[view] = int(seconds)
-        values = {
-            feature: answer[feature][0] if known[view] is not None else None
-            for feature, view in self.view_of.items()
-        }
+        values: dict[str, Any] = dict.fromkeys(self.view_of)
+        for view, (seconds, row) in zip(self._features, self._read(key), strict=True):
+            if seconds and _is_fresh(seconds, self.ttl_s[view], now):
+                known[view] = seconds
+                values.update((feature, python_value(value)) for feature, value in row.items())
         return UserRow(user_id, values, known)
+
+    @cached_property
+    def _features(self) -> dict[str, list[str]]:
+        """Features by view, in the order of the service."""
+        features: dict[str, list[str]] = {}
+        for feature, view in self.view_of.items():
+            features.setdefault(view, []).append(feature)
+        return features
+
+    @cached_property
+    def _read(self) -> ReadRows:
+        wanted = [(self.store.get_feature_view(view), names) for view, names in self._features.items()]
+        return rows_reader(self.store, wanted)
 
 
 def _is_fresh(seconds: int, ttl_s: int | None, now: datetime) -> bool:

@@ -124,3 +124,28 @@ def test_fit_memory_stays_near_twelve_bytes_per_pair_of_items(n_users):
         tracemalloc.stop()
 
     assert peak < 14 * n_items**2
+
+
+@given(seed=st.integers(0, 2**32 - 1), half_life=st.none() | st.floats(0.5, 9))
+def test_summands_of_all_events_add_up_to_the_score(seed, half_life):
+    rng = np.random.default_rng(seed)
+    board = events(*((f"u{user}", f"i{item}", 1) for user, item in rng.integers(0, 9, (40, 2)).tolist()))
+    ease = Ease.fit(board, EaseConfig(regularization=1, half_life_events=half_life, max_items=5))
+    asked = histories([(item, 60 * at) for at, item in enumerate(rng.permutation(len(board.items))[:6])])
+
+    summands = ease.summands(asked, np.arange(len(board.items)))
+
+    score = ease.score(asked)[0]
+    assert summands.shape == (6, len(board.items))
+    np.testing.assert_allclose(summands.sum(axis=0), np.where(np.isfinite(score), score, 0), atol=1e-5)
+
+
+def test_summands_of_events_from_and_to_items_left_out_are_zero():
+    board = events(("a", "x", 1), ("b", "x", 2), ("a", "y", 3), ("b", "z", 4), ("c", "z", 5))
+    ease = Ease.fit(board, EaseConfig(max_items=2, half_life_events=None))  # y is left out
+
+    summands = ease.summands(histories([(0, 1), (1, 2)]), np.array([2, 1]))
+
+    assert summands[0, 0] == ease.score(histories([(0, 1)]))[0, 2] > 0
+    assert summands[0, 1] == 0
+    assert summands[1].tolist() == [0, 0]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from marquee.candidates.matrix import history_matrix, user_item_matrix
 from tests.factories import events, histories
@@ -20,3 +21,11 @@ def test_history_matrix_holds_recency_weights():
 
     assert matrix.toarray().tolist() == [[1, 0, 0.5], [0, 0, 0], [0, 1, 0]]
     assert matrix.dtype == np.float32
+
+
+@pytest.mark.parametrize("columns", [None, np.array([0, -1, 1], np.int32)], ids=["all", "some"])
+def test_history_matrix_is_as_narrow_as_what_it_is_multiplied_with(columns):
+    # With indexes of 64 bits scipy copies the whole of the other matrix for every product.
+    matrix = history_matrix(histories([(2, 1), (0, 2)]), 3, half_life_events=1, columns=columns)
+
+    assert (matrix.indices.dtype, matrix.indptr.dtype) == (np.int32, np.int32)

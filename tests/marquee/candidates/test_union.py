@@ -12,7 +12,7 @@ INF = np.inf
 def retrieve_by(*tables, depth=2, blocked=None):
     shape = np.shape(tables[0])
     mask = np.zeros(shape, bool) if blocked is None else np.array(blocked)
-    return retrieve((np.array(table, np.float32) for table in tables), mask, UnionConfig(depth=depth))
+    return retrieve(np.array(list(tables), np.float32), mask, UnionConfig(depth=depth))
 
 
 def test_retrieve_is_the_union_of_each_route_described_by_all():

@@ -55,3 +55,14 @@ def same(left: object, right: object) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
     return left == right or (left != left and right != right)  # noqa: PLR0124 - NaN alone differs from itself
+
+
+def answered_alike(made: FeatureDoor, service: str, user: str, *, now: datetime) -> bool:
+    """Whether a row is what Feast's own call says of it, with the types of the values and the time."""
+    row = made.get_user_row(service, user, now=now)
+    refs = made._refs(service, list(row.known_at_s))
+    answer = made.store.get_online_features(refs, [{"user_id": user}]).to_dict(include_event_timestamps=True)
+    view_and_feature = (ref.split(":") for ref in refs)
+    times = {view: answer[f"{feature}__ts"][0] or None for view, feature in view_and_feature}
+    expected = {name: answer[name][0] for name in row.values}
+    return (row.known_at_s, repr(row.values)) == (times, repr(expected))

@@ -25,7 +25,18 @@ from marquee.features.state import StateFolder, build_state, update_state
 from marquee.features.state.activity import user_activity
 from marquee.features.state.events import resolved
 from tests.factories import DAY_S, event_table
-from tests.marquee.adapters.feast.place import EPOCH, REPO, ROWS, TABLES, at, build, door, filled, same
+from tests.marquee.adapters.feast.place import (
+    EPOCH,
+    REPO,
+    ROWS,
+    TABLES,
+    answered_alike,
+    at,
+    build,
+    door,
+    filled,
+    same,
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +136,12 @@ def test_online_row_of_a_user_equals_the_row_of_history(store, user: str):
     assert row.is_known == (user != "nobody")
 
 
+@pytest.mark.parametrize("user", ["u0", "u1", "u2", "nobody"])
+@pytest.mark.parametrize("service", ["ranking_v1", "candidates_v1"])
+def test_online_row_of_a_user_is_feasts_own_answer(store, service: str, user: str):
+    assert answered_alike(store, service, user, now=at(14))
+
+
 def test_online_rows_of_all_movies_equal_the_rows_of_history_within_the_limit_of_age(store):
     moment = at(14)
     items = ["a", "b", "c", "nothing"]
@@ -149,7 +166,6 @@ def test_expired_row_is_null_online_and_offline_and_one_at_the_edge_is_not(store
     assert history[schema.ITEM_EVENTS_ALL].to_list() == [2.0, None]
     lookup = online.UserLookup(
         store.store,
-        ["user_activity:user_last_us"],
         {"user_last_us": "user_activity"},
         {"user_activity": 7 * DAY_S},
     )

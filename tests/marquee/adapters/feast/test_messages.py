@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pyarrow as pa
 from feast import Entity, FeatureView, Field, FileSource, ValueType, utils
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type
 from feast.types import Array, Float32, Float64, Int32, Int64, String
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee import schema
-from marquee.adapters.feast.messages import row_messages
+from marquee.adapters.feast.messages import python_value, row_messages
 
 TYPES = {
     "float": (Float32, pl.Float32()),
@@ -79,6 +81,15 @@ def test_messages_of_any_rows_are_those_of_feast(rows):
         for name, value in mine[1].items():
             assert value.SerializeToString() == wanted[1][name].SerializeToString(), name
         assert mine[2:] == tuple(utils.make_tzaware(moment) for moment in wanted[2:])
+
+
+@given(ROW, st.lists(st.binary(max_size=3), max_size=2))
+def test_values_of_any_messages_are_those_of_feast(row, others):
+    messages = [*row_messages(table([row]), VIEW)[0][1].values(), Value(bytes_list_val={"val": others})]
+
+    assert [repr(python_value(each)) for each in messages] == [
+        repr(feast_value_type_to_python_type(each)) for each in messages
+    ]
 
 
 def test_messages_of_a_column_that_begins_with_zero_hold_zero():

@@ -15,7 +15,7 @@ from marquee.errors import FeatureStoreError
 from marquee.features.state.activity import user_activity
 from marquee.features.state.events import resolved
 from tests.factories import DAY_S, event_table
-from tests.marquee.adapters.feast.place import EPOCH, REPO, at, build, same
+from tests.marquee.adapters.feast.place import EPOCH, REPO, answered_alike, at, build, same
 
 pytestmark = pytest.mark.services
 
@@ -55,6 +55,12 @@ def test_online_row_from_redis_equals_the_row_of_history(store: FeatureDoor, use
     history = store.historical("ranking_v1", labels, views=views).row(0, named=True)
     assert {name: value for name, value in row.values.items() if not same(value, history[name])} == {}
     assert row.is_known == (user != "nobody")
+
+
+@pytest.mark.parametrize("user", ["u0", "u1", "u2", "nobody"])
+@pytest.mark.parametrize("service", ["ranking_v1", "candidates_v1"])
+def test_online_row_from_redis_is_feasts_own_answer(store: FeatureDoor, service: str, user: str):
+    assert answered_alike(store, service, user, now=at(14))
 
 
 def test_pushes_within_one_second_are_ordered_by_the_microsecond(store: FeatureDoor):
