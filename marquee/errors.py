@@ -99,3 +99,19 @@ class TrainingBusyError(MarqueeError):
     """A training that was asked for while another one runs."""
 
     exit_code = 3
+
+
+class ExposureSinkError(MarqueeError):
+    """A sink of the exposure log that did not take all that it was given.
+
+    Args:
+        problem: which sink, and what it met.
+        remedy: what to do about it.
+        taken: how many lines it took; the leading ones, where the others may be given again.
+        may_retry: whether giving the others again can help and makes no double.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, taken: int = 0, may_retry: bool = True) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.taken = taken
+        self.may_retry = may_retry

@@ -53,6 +53,54 @@ REQUIRED_COLUMNS: Final = (USER_ID, ITEM_ID, INTERACTION_TYPE, TIMESTAMP)
 EVENT_KEY: Final = (USER_ID, ITEM_ID, INTERACTION_TYPE, TIMESTAMP)
 """What makes two rows the same event."""
 
+# --- what was shown ---------------------------------------------------------------------------------
+Surface = Literal["home", "similar", "trending", "popular"]
+SURFACES: Final[tuple[Surface, ...]] = get_args(Surface)
+"""The lists that can be asked for."""
+SURFACE: Final = "surface"
+BUNDLE_ID: Final = "bundle_id"
+VARIANT: Final = "variant"
+EXPERIMENT: Final = "experiment"
+PROPENSITY: Final = "propensity"
+SCORE: Final = "score"
+ROUTE: Final = "route"
+
+EXPOSURES_SCHEMA: Final[dict[str, pl.DataType]] = {
+    REQUEST_ID: pl.String(),
+    TIMESTAMP: TIME_DTYPE,  # when the response was made
+    USER_ID: pl.String(),  # null for somebody unknown
+    SURFACE: pl.Enum(SURFACES),
+    "asked_item_id": pl.String(),  # on the surface similar
+    "asked_n": pl.Int32(),
+    "asked_at": TIME_DTYPE,  # the moment that the list was made for
+    DEVICE: pl.String(),
+    LOCATION: pl.String(),
+    ITEM_ID: pl.String(),
+    POSITION: pl.Int32(),  # from 1
+    SCORE: pl.Float64(),
+    ROUTE: pl.String(),
+    PROPENSITY: pl.Float64(),  # null where the list was not explored
+    BUNDLE_ID: pl.String(),
+    VARIANT: pl.String(),
+    "degraded": pl.List(pl.String()),  # the reasons; empty where nothing was amiss
+    "features_hash": pl.String(),
+    "item_matrix_version": pl.String(),
+    "history_events": pl.Int32(),
+    "latency_ms": pl.Float64(),
+}
+"""What was shown, one row an item; a response without items has no row."""
+
+ASSIGNMENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    REQUEST_ID: pl.String(),
+    TIMESTAMP: TIME_DTYPE,
+    USER_ID: pl.String(),
+    EXPERIMENT: pl.String(),
+    VARIANT: pl.String(),
+    PROPENSITY: pl.Float64(),  # the variant's share of the users
+    "is_override": pl.Boolean(),
+}
+"""Which variants a request met, one row an experiment."""
+
 # --- users ----------------------------------------------------------------------------------------
 AGE: Final = "age"
 GENDER: Final = "gender"

@@ -1,0 +1,1 @@
+"""Verdicts: what was shown, what came of it, whether it drifts, and who wins."""

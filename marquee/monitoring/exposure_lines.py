@@ -1,0 +1,74 @@
+"""The exposure log as it is read back: each line checked, bad ones told apart from good ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from marquee.data.lines import open_text, source_errors
+from marquee.data.records import TextRecords
+from marquee.monitoring.exposure import FILE_PREFIX, Exposure
+
+MAX_LINE_BYTES: Final = 4 * 2**20
+"""A list of a hundred items takes about 12 kB."""
+_EXPOSURE: Final = TypeAdapter(Exposure)
+
+
+@dataclass(frozen=True)
+class RejectedExposure:
+    """A line that holds no exposure."""
+
+    line: int
+    """Counted from 1."""
+    field: str | None
+    """As "items.2.position"; None where the line is no JSON object at all."""
+    reason: str
+    is_torn: bool = False
+    """The last line of a file whose writer died; nothing is wrong with the others."""
+
+    def __str__(self) -> str:
+        where = f"line {self.line}" if self.field is None else f"line {self.line}, field {self.field}"
+        return f"{where}: {self.reason}"
+
+
+ExposureEntry: TypeAlias = Exposure | RejectedExposure
+
+
+def exposure_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold exposures, plain or gzip, by hour and then by writer.
+
+    Raises:
+        SourceError: there is no such folder.
+    """
+    with source_errors(folder):
+        found = sorted(path for path in folder.iterdir() if path.name.startswith(FILE_PREFIX))
+        # A file is empty where its writer died, or stood still, before the first line.
+        return [path for path in found if path.suffix in {".jsonl", ".gz"} and path.stat().st_size > 0]
+
+
+def read_exposures(path: Path) -> Iterator[ExposureEntry]:
+    """Each line of a file, plain or gzip, in its order: an exposure, or why it is none. One line is held.
+
+    Raises:
+        SourceError: the file is missing, empty or binary.
+    """
+    with open_text(path, encoding="utf-8", max_line_bytes=MAX_LINE_BYTES) as file:
+        for number, text in file.lines():
+            if text is None:
+                taken, file.records = file.records, TextRecords()
+                yield RejectedExposure(number, None, taken.rejected[-1].reason.replace("_", " "))
+            elif text.strip():
+                yield parsed(text, line=number)
+
+
+def parsed(text: str, *, line: int) -> ExposureEntry:
+    """One line of a log."""
+    try:
+        return _EXPOSURE.validate_json(text)
+    except ValidationError as err:
+        fault = err.errors(include_url=False, include_input=False)[0]
+    if fault["type"] == "json_invalid" and not text.endswith("\n"):  # only a file's last line has no line end
+        return RejectedExposure(line, None, "torn: its writer was stopped", is_torn=True)
+    return RejectedExposure(line, ".".join(map(str, fault["loc"])) or None, fault["msg"])
