@@ -18,14 +18,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
+
+if TYPE_CHECKING:  # who reads a manifest needs neither
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
 
 SCHEMA_VERSION: Final = 1
 """Raised when a reader of the old layout could misread the new one."""
@@ -75,11 +77,11 @@ class Manifest(BaseModel):
 class Parts:
     """The contents of a bundle by path without suffix: `routes/ease/weights` is an array."""
 
-    arrays: dict[str, NDArray[np.generic]] = field(default_factory=dict)
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    arrays: "dict[str, NDArray[np.generic]]" = field(default_factory=dict)
+    tables: "dict[str, pl.DataFrame]" = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
 
-    def under(self, folder: str) -> dict[str, NDArray[np.generic]]:
+    def under(self, folder: str) -> "dict[str, NDArray[np.generic]]":
         """Arrays of one folder, by their path inside it."""
         prefix = f"{folder}/"
         return {
@@ -231,6 +233,8 @@ def _bundle_id(files: Mapping[str, FileEntry], content: Mapping[str, Any]) -> st
 
 
 def _encode(parts: Parts) -> list[tuple[str, bytes]]:
+    import numpy as np  # noqa: PLC0415 - as above: who reads a manifest needs neither
+
     files: list[tuple[str, bytes]] = []
     for name, array in parts.arrays.items():
         buffer = io.BytesIO()
@@ -245,6 +249,9 @@ def _encode(parts: Parts) -> list[tuple[str, bytes]]:
 
 
 def _decode(name: str, data: bytes, parts: Parts) -> None:
+    import numpy as np  # noqa: PLC0415 - as above
+    import polars as pl  # noqa: PLC0415
+
     suffix = PurePosixPath(name).suffix
     stem = name.removesuffix(suffix)
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from marquee.candidates.routes import RoutesConfig
 from marquee.candidates.similar_index import SimilarConfig
@@ -24,24 +24,28 @@ from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
 from marquee.features.assemble import FeaturesConfig
+from marquee.monitoring.drift_config import DriftConfig
+from marquee.monitoring.quality import QualityConfig
 from marquee.policy.rules import PolicyConfig
 from marquee.ranking.rankers import RankerConfig
 from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.ranking.training_set import TrainingSetConfig
+from marquee.seeded import Seeded
 
+_NOT_OF_THE_MODEL: Final = {"dataset", "quality", "temporal", "evaluation", "gate", "drift"}
 HEADLINE_K: Final = 10
 """The cut of the one number that a run is known by."""
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Seeded):
     """All knobs of a training run. Equal config, seed and snapshot give an equal bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(default=7, ge=0, lt=2**31)
-    """Seeds everything that draws: sampling, ALS, trees, bootstrap."""
     dataset: DatasetConfig = DatasetConfig()
     """Choices about the data set, such as the size of the synthetic one."""
+    quality: QualityConfig = QualityConfig()
+    """From where on the data are too bad to be learned from."""
     temporal: TemporalConfig = TemporalConfig()
     """The split that the model is measured on."""
     routes: RoutesConfig = RoutesConfig()
@@ -64,6 +68,8 @@ class TrainingConfig(BaseModel):
     """What is measured."""
     gate: GateConfig = GateConfig()
     """What the challenger must show."""
+    drift: DriftConfig = DriftConfig()
+    """From where on the world has moved away from what the model learned."""
 
     @model_validator(mode="after")
     def _is_finite(self) -> Self:
@@ -84,7 +90,7 @@ class TrainingConfig(BaseModel):
     @property
     def recipe(self) -> dict[str, Any]:
         """The knobs that make the model, without those that measure and judge it."""
-        return self.model_dump(mode="json", exclude={"dataset", "temporal", "evaluation", "gate"})
+        return self.model_dump(mode="json", exclude=_NOT_OF_THE_MODEL)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import kfp
+from kfp.client import Client
 from kfp_server_api import ApiClient, ApiException, V2beta1Experiment
 
 from marquee.errors import ConfigError, PipelineApiError
@@ -20,7 +20,7 @@ _ROOTS: Final = ("s3://", "gs://", "minio://")
 _EQUALS, _IN = "EQUALS", "IN"
 
 
-class _Client(kfp.Client):
+class _Client(Client):
     """kfp's client without what it finds in the user's home, such as another cluster's namespace."""
 
     def _load_context_setting_or_default(self) -> None:
@@ -32,7 +32,7 @@ class _Client(kfp.Client):
 class Api:
     """The API of one place, with the settings that go into requests."""
 
-    client: kfp.Client
+    client: Client
     place: Place
     settings: Settings
 

@@ -61,7 +61,7 @@ def compile_all(
 
 @app.command()
 def graph(
-    name: Annotated[str, typer.Argument(help="training, batch or materialization.")] = "training",
+    name: Annotated[str, typer.Argument(help="training, batch, materialization or monitoring.")] = "training",
 ) -> None:
     """Print a compiled pipeline's graph as a Mermaid flowchart."""
     from pipelines.graph import mermaid

@@ -7,12 +7,13 @@ from typing import Any, Final
 from kfp import compiler
 
 from marquee.errors import ConfigError
-from pipelines import batch, materialization, training
+from pipelines import batch, materialization, monitoring, training
 
 PIPELINES: Final[Mapping[str, Callable[..., Any]]] = {
     "training": training.training_pipeline,
     "batch": batch.batch_pipeline,
     "materialization": materialization.materialization_pipeline,
+    "monitoring": monitoring.monitoring_pipeline,
 }
 """Makers of the graphs by name; each takes `retries`."""
 

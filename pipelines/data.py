@@ -40,6 +40,6 @@ def data_and_state(
     if not for_training:
         ingested.set_caching_options(False)
     data = ingested.outputs["data"]
-    valid = apply_cluster(validate_data(data=data), DATA, retries=retries)
+    valid = apply_cluster(validate_data(data=data, config=config), DATA, retries=retries)
     built = build_features(data=data, config=config, for_training=for_training).after(valid)
     return DataAndState(data, apply_cluster(built, DATA, retries=retries).outputs["features"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.submit import Version
     from pipelines.train_here import TrainedHere
 
-PipelineName = Annotated[str, typer.Argument(help="training, batch or materialization.")]
+PipelineName = Annotated[str, typer.Argument(help="training, batch, materialization or monitoring.")]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Instead of the dataset of the values.")]
 SourceOption = Annotated[str, typer.Option("--source", help="A URL instead of the publisher's.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Instead of the seed of the values.")]

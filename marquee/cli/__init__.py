@@ -5,14 +5,25 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 
-from marquee.cli.app import app
-from marquee.cli.render import print_error
 from marquee.errors import MarqueeError
 
 
 def main() -> None:
     """Run the command line."""
-    guarded(app)
+    guarded(_pipeline if sys.argv[1:2] == ["pipeline"] else _commands)
+
+
+def _commands() -> None:
+    from marquee.cli.app import app
+
+    app()
+
+
+def _pipeline() -> None:
+    """Hand `marquee pipeline …` over before any command is read: the process to come reads its own."""
+    from marquee.cli.pipeline import hand_over
+
+    hand_over(sys.argv[2:])
 
 
 def guarded(command_line: Callable[[], object]) -> None:
@@ -29,13 +40,13 @@ def guarded(command_line: Callable[[], object]) -> None:
         finally:
             sys.stdout.flush()  # here, where a reader that has gone can still be forgiven
     except MarqueeError as error:
-        print_error(error)
+        _print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `marquee … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a full disk behind `marquee … > file`, or no room for temporary files
-        print_error(
+        _print_error(
             MarqueeError(
                 f"the system refused to read or write: {error}.",
                 remedy="Check free space and permissions there, also of the output and of TMPDIR.",
@@ -45,3 +56,9 @@ def guarded(command_line: Callable[[], object]) -> None:
         sys.exit(MarqueeError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _print_error(error: MarqueeError) -> None:
+    from marquee.cli.render import print_error
+
+    print_error(error)

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import dataframely as dy
 import polars as pl
 
 from marquee import schema
 from marquee.data.mapping import Mapping
 from marquee.data.records import RecordChunk, Rejected
 from marquee.data.timestamps import as_timestamp, parse_timestamps
+from marquee.sparing import without
+
+with without("sqlalchemy"):  # a fifth of a second, for tables of databases
+    import dataframely as dy
 
 _ROW: Final = "row"
 _LATEST: Final = "latest"

@@ -3,14 +3,12 @@
 import fcntl
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-import duckdb
-import polars as pl
 
 from marquee.errors import MarqueeError, WarehouseError
 
@@ -76,7 +74,7 @@ def storage_errors(
     """
     try:
         yield
-    except (OSError, duckdb.Error, pl.exceptions.ComputeError) as err:
+    except _faults_of_disk() as err:
         cause = (
             err.strerror if isinstance(err, OSError) and err.strerror else " ".join(str(err).split())[:200]
         )
@@ -84,6 +82,23 @@ def storage_errors(
             f"{what} {root} can't be read or written: {cause}.",
             remedy="Check free space and permissions there, then run again: nothing half-written was kept.",
         ) from err
+
+
+def _faults_of_disk() -> tuple[type[Exception], ...]:
+    """What a failing disk raises: in the system's words, and in those of the libraries that are loaded.
+
+    Neither is imported for its error's sake: most steps of a pipeline read a small file or two.
+    """
+    faults: list[type[Exception]] = [OSError]
+    if "duckdb" in sys.modules:
+        import duckdb  # noqa: PLC0415
+
+        faults.append(duckdb.Error)
+    if "polars" in sys.modules:
+        import polars as pl  # noqa: PLC0415
+
+        faults.append(pl.exceptions.ComputeError)
+    return tuple(faults)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from marquee.features.recorded import record
 from marquee.features.state.folder import CURRENT
 from marquee.settings import Settings
 from marquee.steps.folders import Data, Features
-from marquee.steps.reading import READ, read_config, read_data
+from marquee.steps.knobs import read_config
+from marquee.steps.reading import READ, read_data
 from marquee.steps.state_folder import hand_on
 from marquee.steps.task import Task
 from marquee.training_moments import midnight_after, questions_of

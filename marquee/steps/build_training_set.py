@@ -1,22 +1,16 @@
 """The ranker's training rows from past windows, point in time."""
 
 from pathlib import Path
-from typing import Final
-from zipfile import BadZipFile
-
-import numpy as np
 
 from marquee.data.splits import consumed, temporal_split
-from marquee.data.storage import storage_errors
-from marquee.errors import NotEnoughDataError, StepError
+from marquee.errors import NotEnoughDataError
 from marquee.features.reader import StateReader
-from marquee.ranking.ranker import TrainingSet
 from marquee.steps.folders import Rows
-from marquee.steps.reading import read_config, read_data
+from marquee.steps.knobs import read_config
+from marquee.steps.reading import read_data
 from marquee.steps.task import Task
+from marquee.steps.windows import write_windows
 from marquee.training import FirstStage, collect_windows
-
-_ARRAYS: Final = ("features", "labels", "group_sizes")
 
 
 def build_training_set(data: Path, out: Path, *, state: StateReader, config: str, task: Task) -> Rows:
@@ -44,40 +38,12 @@ def build_training_set(data: Path, out: Path, *, state: StateReader, config: str
                 f"no past window of {dataset.name} has a query whose answer the first stage proposed.",
                 remedy="Bring more events, or raise union.depth or lower training_set.min_events.",
             )
-        names = [_write(out, number, window) for number, window in enumerate(windows)]
+        names = write_windows(out, windows)
     rows = Rows(
         feature_names=windows[0].feature_names,
-        windows=tuple(names),
+        windows=names,
         seconds=clock.seconds,
         memory_mb=watch.memory_mb,
     )
     rows.write(out)
     return rows
-
-
-def read_windows(folder: Path) -> list[TrainingSet]:
-    """The training rows, a set per window, the newest first.
-
-    Raises:
-        StepError: the folder is unfinished or damaged.
-    """
-    facts = Rows.read(folder)
-    windows = []
-    for name in facts.windows:
-        try:
-            with (folder / name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                features, labels, sizes = (arrays[key] for key in _ARRAYS)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise StepError(
-                f"{folder / name} can't be read: {error}.", remedy="Run the step that makes it again."
-            ) from error
-        windows.append(TrainingSet(features, labels, sizes, facts.feature_names))
-    return windows
-
-
-def _write(out: Path, number: int, window: TrainingSet) -> str:
-    name = f"window-{number:02d}.npz"
-    with storage_errors(out, what="the step's folder", error=StepError):
-        out.mkdir(parents=True, exist_ok=True)
-        np.savez(out / name, **{key: getattr(window, key) for key in _ARRAYS})
-    return name

@@ -13,7 +13,8 @@ from marquee.registering import CHAMPION, Models
 from marquee.rivals import rival_of
 from marquee.run_folder import BUNDLE, EVALUATED
 from marquee.steps.folders import Data, Features, Rows, joined
-from marquee.steps.reading import read_config, read_data
+from marquee.steps.knobs import read_config
+from marquee.steps.reading import read_data
 from marquee.steps.task import Task
 from marquee.steps.train_candidates import read_candidates
 from marquee.steps.train_ranker import read_choice

@@ -3,15 +3,20 @@
 from pathlib import Path
 from typing import Final
 
+from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.datasets.prepare import prepare_dataset, storage_name
 from marquee.data.export import export_snapshot
 from marquee.data.warehouse import Warehouse
 from marquee.steps.folders import Data
-from marquee.steps.reading import read_config
+from marquee.steps.knobs import ConfigPart, read_part
 from marquee.steps.task import Task
 
 INGESTED: Final = ("read", "new", "duplicate", "quarantined")
 """Counts of an ingest that are handed on."""
+
+
+class _Knobs(ConfigPart):
+    dataset: DatasetConfig = DatasetConfig()
 
 
 def ingest_interactions(
@@ -38,7 +43,7 @@ def ingest_interactions(
         MarqueeError: as `prepare_dataset`.
     """
     clock, watch = task.watched()
-    knobs = read_config(config).dataset
+    knobs = read_part(config, _Knobs).dataset
     with clock.stage("fetch and ingest") as report:
         storage = storage_name(dataset, source=source or None, config=knobs)
         warehouse = Warehouse(task.settings.warehouse(storage))

@@ -1,47 +1,27 @@
-"""What a step reads of what it was handed: configuration, data set and state."""
+"""What a step reads of the folders that it was handed: data set and state."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
 from marquee.data.datasets.load import load_dataset
 from marquee.data.warehouse import Warehouse
-from marquee.errors import ConfigError
 from marquee.features.calendar import with_calendar
 from marquee.features.reader import StateReader
 from marquee.features.recorded import RecordedReader
 from marquee.steps.folders import Data, Features
 from marquee.steps.task import Task
 
+if TYPE_CHECKING:
+    from marquee.config import TrainingConfig
+
 READ: Final = "read"
 """Folder of the answers that `build_features` wrote down."""
 
 
-def read_config(text: str) -> TrainingConfig:
-    """A complete configuration as steps get it: JSON, empty for all defaults.
-
-    Raises:
-        ConfigError: it is no JSON, or a key or value does not fit.
-    """
-    try:
-        values = json.loads(text) if text else {}
-    except ValueError as error:
-        raise ConfigError(
-            f"config is no JSON: {error}.", remedy="Pass what `marquee pipeline` passes."
-        ) from error
-    return TrainingConfig.from_values(values, where="config")
-
-
-def config_text(config: TrainingConfig) -> str:
-    """What `read_config` reads; equal configurations, equal text."""
-    return json.dumps(config.model_dump(mode="json"), sort_keys=True)
-
-
-def read_data(folder: Path, config: TrainingConfig) -> Dataset:
+def read_data(folder: Path, config: "TrainingConfig") -> Dataset:
     """The data set of a folder of `ingest_interactions`, with its calendar.
 
     Raises:

@@ -19,7 +19,8 @@ from marquee.registering import Models
 from marquee.rivals import read_kept
 from marquee.run_folder import BUNDLE
 from marquee.steps.folders import Data, Facts
-from marquee.steps.reading import read_config, read_data
+from marquee.steps.knobs import read_config
+from marquee.steps.reading import read_data
 from marquee.steps.task import Task
 from marquee.training_moments import midnight_after
 

@@ -10,7 +10,8 @@ from marquee.features.reader import StateReader
 from marquee.packing import describe, pack_first_stage, unpack_first_stage
 from marquee.recommend import Recommender
 from marquee.run_folder import BUNDLE, EVALUATED
-from marquee.steps.reading import read_config, read_data
+from marquee.steps.knobs import read_config
+from marquee.steps.reading import read_data
 from marquee.steps.task import Task
 from marquee.training import FirstStage, refit
 

@@ -4,11 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from marquee.bundle import Bundle, Parts, write_bundle
-from marquee.ranking.rankers import read_ranker
+from marquee.ranking.lightgbm_alone import import_lightgbm_alone
+from marquee.ranking.rankers import RankerConfig, read_ranker
 from marquee.ranking.second_stage import SecondStageChoice, fit_second_stage
-from marquee.steps.build_training_set import read_windows
-from marquee.steps.reading import read_config
+from marquee.steps.knobs import ConfigPart, read_part
 from marquee.steps.task import Task
+from marquee.steps.windows import read_windows
+
+
+class _Knobs(ConfigPart):
+    ranker: RankerConfig = RankerConfig()
 
 
 def train_ranker(rows: Path, out: Path, *, config: str, task: Task) -> SecondStageChoice:
@@ -25,7 +30,8 @@ def train_ranker(rows: Path, out: Path, *, config: str, task: Task) -> SecondSta
         BundleError: `out` exists already, or the disk refuses.
     """
     clock, watch = task.watched()
-    knobs = read_config(config)
+    import_lightgbm_alone()
+    knobs = read_part(config, _Knobs)
     windows = read_windows(rows)
     with clock.stage("ranker") as report:
         choice = fit_second_stage(
@@ -49,6 +55,7 @@ def read_choice(folder: Path) -> tuple[SecondStageChoice, dict[str, Any]]:
     Raises:
         BundleError: it is missing, torn or tampered with.
     """
+    import_lightgbm_alone()
     bundle = Bundle.read(folder)
     choice = bundle.manifest.content["second_stage"]
     ranker = read_ranker(bundle.parts.texts_under("ranker"))

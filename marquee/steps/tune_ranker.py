@@ -7,7 +7,8 @@ from marquee.observing import StageClock
 from marquee.ranking.search import SearchConfig
 from marquee.ranking.search_space import SearchSpace
 from marquee.ranking.study_pictures import study_page
-from marquee.steps.reading import config_text, read_config, read_data
+from marquee.steps.knobs import config_text, read_config
+from marquee.steps.reading import read_data
 from marquee.steps.task import Task
 from marquee.tuning import tune
 

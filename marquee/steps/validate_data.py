@@ -9,9 +9,15 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee import schema
+from marquee.adapters.object_store import open_store
+from marquee.data.snapshot import Snapshot
 from marquee.data.warehouse import Warehouse
 from marquee.errors import DataQualityError
+from marquee.feed_gate import look_at_snapshot, require_fit
+from marquee.monitoring.quality import QualityCheck, QualityConfig
 from marquee.steps.folders import Data
+from marquee.steps.knobs import ConfigPart, read_part
+from marquee.steps.task import Task
 
 _SIZES: Final = ("events", "users", "items")
 
@@ -24,8 +30,6 @@ class DataLimits(BaseModel):
     min_events: int = Field(default=200, ge=1)
     min_users: int = Field(default=10, ge=1)
     min_items: int = Field(default=10, ge=1)
-    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
-    """Of the rows of the last ingest."""
 
 
 @dataclass(frozen=True)
@@ -36,36 +40,62 @@ class DataCheck:
     seen: float
     limit: str
     passed: bool
+    blocks: bool = True
 
 
-def validate_data(folder: Path, limits: DataLimits | None = None) -> list[DataCheck]:
-    """Verify every part of a snapshot by its hash, and hold its size against limits.
+class _Knobs(ConfigPart):
+    quality: QualityConfig = QualityConfig()
+
+
+def validate_data(
+    folder: Path, *, config: str, task: Task, limits: DataLimits | None = None
+) -> list[DataCheck]:
+    """Verify a snapshot by its hashes, hold its size against limits, and its feeds against earlier looks.
+
+    Args:
+        folder: of `ingest_interactions`.
+        config: as `read_config`.
+        task: where earlier looks are kept, and the present.
+        limits: of the size.
 
     Raises:
-        DataQualityError: a limit is broken; it names each one.
+        DataQualityError: a limit is broken, or a feed is; it names each one.
         WarehouseError: a part is missing or damaged.
+        ObjectStoreError: the store of earlier looks does not answer.
     """
-    limits = limits or DataLimits()
     facts = Data.read(folder)
     warehouse = Warehouse(folder)
-    checks = list(_checks(facts, warehouse, limits))
-    if broken := [check for check in checks if not check.passed]:
+    snapshot = warehouse.open_snapshot(facts.snapshot)
+    sizes = list(_sizes(facts, warehouse, snapshot, limits or DataLimits()))
+    what = f"snapshot {facts.snapshot[:12]} of {facts.name}"
+    if broken := [check for check in sizes if not check.passed]:
         seen = "; ".join(f"{check.name} = {check.seen:g}, should be {check.limit}" for check in broken)
         raise DataQualityError(
-            f"snapshot {facts.snapshot[:12]} of {facts.name} is not fit to learn from: {seen}.",
+            f"{what} is not fit to learn from: {seen}.",
             remedy="Look at the source and at the quarantine: `marquee data ingest` names its file.",
         )
-    return checks
+    report = look_at_snapshot(
+        warehouse, snapshot, storage=facts.storage, store=open_store(task.settings.models_uri),
+        config=read_part(config, _Knobs).quality, now=task.now,
+    )  # fmt: skip
+    require_fit(report, what)
+    return [*sizes, *map(_as_check, report.checks)]
 
 
 def as_markdown(checks: list[DataCheck]) -> str:
-    """The checks as a table."""
-    rows = (f"| {check.name} | {check.seen:g} | {check.limit} |" for check in checks)
+    """The checks as a table, those that warn on top."""
+    rows = (
+        f"| {'' if check.passed else '**warning** '}{check.name} | {check.seen:g} | {check.limit} |"
+        for check in sorted(checks, key=lambda one: one.passed)
+    )
     return "\n".join(["| looked at | seen | should be |", "| --- | ---: | --- |", *rows, ""])
 
 
-def _checks(facts: Data, warehouse: Warehouse, limits: DataLimits) -> Iterator[DataCheck]:
-    snapshot = warehouse.open_snapshot(facts.snapshot)
+def _as_check(check: QualityCheck) -> DataCheck:
+    return DataCheck(f"{check.source}: {check.name}", check.seen, check.limit, check.passed, check.blocks)
+
+
+def _sizes(facts: Data, warehouse: Warehouse, snapshot: Snapshot, limits: DataLimits) -> Iterator[DataCheck]:
     events = warehouse.scan_interactions(snapshot)
     counts = events.select(
         pl.len().alias("events"),
@@ -75,11 +105,6 @@ def _checks(facts: Data, warehouse: Warehouse, limits: DataLimits) -> Iterator[D
     for name in _SIZES:
         least, seen = int(getattr(limits, f"min_{name}")), int(counts[name][0])
         yield DataCheck(name, seen, f"at least {least}", seen >= least)
-    read = facts.ingested.get("read", 0)
-    share = facts.ingested.get("quarantined", 0) / read if read else 0.0
-    most = limits.max_quarantined_share
-    yield DataCheck("quarantined share", share, f"at most {most:g}", share <= most)
     for table in (schema.USERS, schema.MOVIES, schema.PUBLICITY):
-        stated = facts.rows.get(table, 0)
-        rows = len(warehouse.read_table(table, snapshot=snapshot))  # reading verifies the hash
+        stated, rows = facts.rows.get(table, 0), snapshot.rows.get(table, 0)
         yield DataCheck(f"rows of {table}", rows, f"{stated}, as the snapshot says", rows == stated)

@@ -7,7 +7,7 @@ import pytest
 
 from marquee.errors import ConfigError
 from marquee.run_values import MAX_PARAMETER_BYTES, RunValues, fingerprint
-from marquee.steps.reading import config_text, read_config
+from marquee.steps.knobs import config_text, read_config
 
 CONFIGS = Path(__file__).parents[2] / "pipelines" / "configs"
 

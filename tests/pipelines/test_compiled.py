@@ -31,6 +31,7 @@ UNCACHED = {
     "training": {"evaluate-model", "register-model", "materialize-features", "roll-out-model", "notify"},
     "batch": {"ingest-interactions", "score-lists", "notify"},
     "materialization": {"ingest-interactions", "materialize-features", "notify"},
+    "monitoring": {"ingest-interactions", "detect-drift", "trigger-training", "notify"},
 }
 """Steps that look at what may change while their inputs don't, or that change it."""
 

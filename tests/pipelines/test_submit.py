@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import kfp
+import kfp.client
 import pytest
 
 from marquee import __version__
@@ -400,7 +400,7 @@ def test_settings_of_kfp_in_the_home_do_not_matter(
     stub: KfpStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "context.json").write_text('{"namespace": "elsewhere", "x"', encoding="utf-8")
-    monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "context.json"))
+    monkeypatch.setattr(kfp.client.Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "context.json"))
 
     connect(settings_of(stub, tmp_path)).experiment_id()
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from marquee.sparing import without
+
 DEFAULTS: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -19,6 +21,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 """What MLflow is told while it works for us. A variable that the user has set stays as it is."""
+_OPTIONAL: Final = ("numpy", "pandas", "polars", "pyarrow", "scipy")
+"""What MLflow imports for data and models that it would log itself: a third of its import, unused here."""
 
 
 @contextmanager
@@ -39,7 +43,8 @@ def quiet() -> Iterator[None]:
 
 
 def _silence(*, talked_before: bool) -> None:
-    import mlflow  # noqa: F401, PLC0415 - it sets up its loggers and telemetry now
+    with without(*_OPTIONAL):
+        import mlflow  # noqa: F401, PLC0415 - it sets up its loggers and telemetry now
     from mlflow.telemetry import client  # noqa: PLC0415
 
     if talked_before:  # somebody imported it with the telemetry on

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pooch
-
 from marquee.data.datasets.raw import Progress
 from marquee.errors import DatasetUnavailableError
 
@@ -88,6 +86,8 @@ def fetch_url(url: str, *, path: Path, known_hash: str | None, on_progress: Prog
     Raises:
         DatasetUnavailableError: not reachable, not what its checksum says, or the cache can't be written.
     """
+    import pooch  # noqa: PLC0415 - with its progress bars: every step knows this module, hardly one downloads
+
     pooch.get_logger().setLevel(logging.WARNING)  # it would announce each download on stderr
     downloader = pooch.HTTPDownloader(
         timeout=CONNECT_TIMEOUT_SECONDS, progressbar=_PoochProgress(f"download {path.name}", on_progress)

@@ -9,7 +9,8 @@ from marquee.settings import Settings
 from marquee.steps.build_features import build_features
 from marquee.steps.build_training_set import build_training_set
 from marquee.steps.ingest_interactions import ingest_interactions
-from marquee.steps.reading import config_text, reading
+from marquee.steps.knobs import config_text
+from marquee.steps.reading import reading
 from marquee.steps.task import Task
 from marquee.steps.train_candidates import train_candidates
 from marquee.steps.train_ranker import train_ranker

@@ -9,14 +9,16 @@ import pytest
 
 from marquee.errors import BundleError, NotEnoughDataError, StepError
 from marquee.features.state.folder import StateFolder
-from marquee.steps.build_training_set import build_training_set, read_windows
+from marquee.steps.build_training_set import build_training_set
 from marquee.steps.folders import Data, Facts, Features, Rows, joined
+from marquee.steps.knobs import read_config
 from marquee.steps.materialize_features import materialize_features
-from marquee.steps.reading import read_config, read_data, reading
+from marquee.steps.reading import read_data, reading
 from marquee.steps.score_lists import score_lists
 from marquee.steps.state_folder import restored
 from marquee.steps.train_candidates import read_candidates
 from marquee.steps.train_ranker import read_choice, train_ranker
+from marquee.steps.windows import read_windows
 from tests.marquee.steps.chain import Chain
 from tests.small_run import Place, recipe
 
