@@ -15,6 +15,8 @@ IMAGE ?= marquee-python:dev
 IMAGEARGS ?=
 RUNS ?= runs
 UI_PORT ?= 5000
+SERVEARGS ?=
+LOADARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,6 +63,18 @@ ui: $(UI_STAMP) $(STAMPS)/package ## MLflow's pages on the recorded runs, for th
 		--host 127.0.0.1 --port $(UI_PORT) --workers 1 --uvicorn-opts '--log-level warning' \
 		--backend-store-uri sqlite:///$(abspath $(RUNS))/mlflow.db --no-serve-artifacts \
 		--default-artifact-root $(abspath $(RUNS))/mlflow
+
+.PHONY: serve
+serve: $(STAMPS)/serving ## The newest run's bundle over HTTP, for this machine only (RUNS=runs SERVEARGS="--http_port 8080")
+	@test -f $(RUNS)/latest/bundle/manifest.json || \
+		{ echo "error: $(RUNS) holds no finished run: make run makes one" >&2; exit 1; }
+	@MARQUEE_RUNS=$(RUNS) $(BIN)/python -m serving --model_dir $(RUNS)/latest $(SERVEARGS) --host 127.0.0.1
+
+.PHONY: loadtest
+loadtest: $(STAMPS)/serving ## How fast that is: asks a server that answers, else one of its own (LOADARGS="--rate 100 --seconds 10")
+	@test -f $(RUNS)/latest/bundle/manifest.json || \
+		{ echo "error: $(RUNS) holds no finished run: make run makes one" >&2; exit 1; }
+	@$(BIN)/python -m benchmarks.loadtest --runs $(RUNS) $(LOADARGS)
 
 .PHONY: feast-apply
 feast-apply: $(STAMPS)/dev ## Plan and apply feature_repo (FEASTARGS="--profile local --dry-run")
@@ -127,7 +141,7 @@ lock: $(STAMPS)/dev ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1
 	$(BIN)/python .ci/locks.py compile $(if $(UPGRADE),--upgrade)
 
 .PHONY: bench
-bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchmarks/results (an hour)
+bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchmarks/results (two hours)
 	$(BIN)/python benchmarks/import_time.py
 	$(MAKE) benchmark
 	$(BIN)/python -m benchmarks.ablation
@@ -141,6 +155,8 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python .ci/with_redis.py $(BIN)/python -m benchmarks.feature_state
 	$(BIN)/python -m benchmarks.online_features
 	$(BIN)/python .ci/with_redis.py $(BIN)/python -m benchmarks.parity
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.soak
 
 .PHONY: benchmark
 benchmark: $(STAMPS)/dev ## How well it recommends: published split, temporal protocol, stars; writes benchmarks/results
@@ -186,6 +202,12 @@ $(STAMPS)/pipeline: requirements/pipeline.txt $(STAMPS)/core
 	@echo "installing the pipelines' packages (requirements/pipeline.txt)"
 	@touch $(BUSY)
 	@$(PIP) --require-hashes -r requirements/pipeline.txt
+	@touch $@ && rm -f $(BUSY)
+
+$(STAMPS)/serving: requirements/serving.txt $(STAMPS)/core
+	@echo "installing the server's packages (requirements/serving.txt)"
+	@touch $(BUSY)
+	@$(PIP) --require-hashes -r requirements/serving.txt
 	@touch $@ && rm -f $(BUSY)
 
 $(STAMPS)/package: pyproject.toml $(STAMPS)/pipeline

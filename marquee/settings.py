@@ -45,6 +45,15 @@ class Settings(BaseModel):
     service_account: str = ""
     """MARQUEE_SERVICE_ACCOUNT: of the runs' pods; empty for the cluster's default."""
 
+    experiments: str = ""
+    """MARQUEE_EXPERIMENTS: file of the experiments that a server runs; empty for none."""
+    exposures: str = ""
+    """MARQUEE_EXPOSURES: where a server logs what it showed: a folder, kafka://… or http(s)://…; empty for
+    `exposures` in the runs folder, none to keep nothing."""
+    exposures_options_file: str = ""
+    """MARQUEE_EXPOSURES_OPTIONS_FILE: name=value lines for that place's client, such as Kafka's security; a
+    mounted secret."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the settings; variables that this class does not name are left alone."""
@@ -60,6 +69,11 @@ class Settings(BaseModel):
     def models_uri(self) -> str:
         """The address of the object store of registered bundles."""
         return self.models or str((self.runs / "models").resolve())
+
+    @property
+    def exposures_address(self) -> str:
+        """The address of the exposure log."""
+        return self.exposures or str((self.runs / "exposures").resolve())
 
     @property
     def cache(self) -> Path:

@@ -32,10 +32,13 @@ def contracts() -> dict[str, str]:
 def small_marquee(tmp_path: Path) -> Path:
     """A package named marquee with a module in each room, and declarations, under the real contracts."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for room, module in (("feature_repo", "views"), ("components", "train"), ("pipelines", "training")):
+    rooms_and_modules = (
+        ("feature_repo", "views"), ("components", "train"), ("pipelines", "training"), ("serving", "engine"),
+    )  # fmt: skip
+    for room, module in rooms_and_modules:
         (tmp_path / room).mkdir()
         (tmp_path / room / f"{module}.py").touch()
-    for room in ("components", "pipelines"):
+    for room in ("components", "pipelines", "serving"):
         (tmp_path / room / "__init__.py").touch()
     rooms = [
         "data",
@@ -45,10 +48,11 @@ def small_marquee(tmp_path: Path) -> Path:
         "evaluation",
         "policy",
         "monitoring",
+        "experiments",
         "adapters",
         "training",
     ]
-    modules = ["schema", "errors", "bundle", "recommend", "config", "cli"]
+    modules = ["schema", "errors", "bundle", "recommend", "config", "cli", "run", "tuning", "steps"]
     for room in rooms:
         (tmp_path / "marquee" / room).mkdir(parents=True)
         (tmp_path / "marquee" / room / "__init__.py").touch()
@@ -92,6 +96,9 @@ def test_contracts_on_allowed_imports_are_kept(small_marquee: Path):
         ("training/part", "import rich.console", "door-cli"),
         ("../feature_repo/views", "from marquee.features import part", "declarations"),
         ("../components/train", "from pipelines import training", "pipeline-rooms"),
+        ("../serving/engine", "from pipelines import training", "serving"),
+        ("../serving/engine", "import optuna", "serving"),
+        ("experiments/part", "from marquee.monitoring import part", "layers"),
         ("../components/train", "from marquee.ranking import part", "component-bodies"),
     ],
 )

@@ -61,6 +61,8 @@ def test_make_without_target_explains_each_target():
         "bench",
         "feast-apply",
         "ui",
+        "serve",
+        "loadtest",
         "clean",
     ],
 )
@@ -104,3 +106,21 @@ def test_ui_listens_on_this_machine_alone_and_sends_nothing_home():
     assert "--host 127.0.0.1 --port 5055" in result.stdout
     assert "MLFLOW_DISABLE_TELEMETRY=true" in result.stdout
     assert f"sqlite:///{ROOT}/elsewhere/mlflow.db" in result.stdout
+
+
+def test_serve_listens_on_this_machine_alone_whatever_is_asked():
+    result = make("-n", "serve", "RUNS=elsewhere", "SERVEARGS=--http_port 8123 --host 0.0.0.0")
+
+    assert result.returncode == 0
+    assert "--model_dir elsewhere/latest" in result.stdout
+    assert result.stdout.rstrip().endswith("--http_port 8123 --host 0.0.0.0 --host 127.0.0.1")
+
+
+@pytest.mark.parametrize("word", ["serve", "loadtest"])
+def test_server_without_a_finished_run_says_what_makes_one(word: str, tmp_path: Path):
+    result = make("-n", word, f"RUNS={tmp_path}")
+    check = result.stdout[result.stdout.index("test -f") :].split("\n.venv")[0].split("\nMARQUEE")[0]
+    done = subprocess.run(["sh", "-c", check], capture_output=True, text=True, check=False)  # noqa: S607  # sh, wherever it is
+
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path} holds no finished run: make run makes one\n"

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from marquee import schema
 from marquee.data.histories import Histories, LabelledMoments, LabelledQueries, Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
+from marquee.features.given_history import activity_after
 from marquee.features.reader import StateReader
-from marquee.features.request import SECOND_US
-from marquee.features.state.activity import user_activity
-from marquee.features.state.events import EVENT_COLUMNS, resolved
 
 COUNTS: Final = (
     schema.USER_EVENTS_ALL,
@@ -102,18 +100,7 @@ def query_after(item_ids: Sequence[str], *, time_us: int, items: Vocabulary) -> 
         time_us: the moment of the request, UTC microseconds.
         items: of the model.
     """
-    chosen = pl.DataFrame(
-        {
-            schema.USER_ID: [""] * len(item_ids),
-            schema.TIMESTAMP: [time_us - SECOND_US * (len(item_ids) - at) for at in range(len(item_ids))],
-            schema.ITEM_ID: list(item_ids),
-            schema.INTERACTION_TYPE: ["view"] * len(item_ids),
-            schema.VALUE: [None] * len(item_ids),
-        },
-        schema=EVENT_COLUMNS | {schema.TIMESTAMP: pl.Int64()},
-    ).with_columns(pl.col(schema.TIMESTAMP).cast(schema.TIME_DTYPE))
-    newest = user_activity(resolved(chosen)).tail(1).to_dicts()
-    return query_of(newest[0] if newest else {}, time_us=time_us, items=items)
+    return query_of(activity_after(item_ids, time_us=time_us), time_us=time_us, items=items)
 
 
 def _known_events(

@@ -1,0 +1,222 @@
+"""From a resolved request to a finished list, on every surface: what the server asks of a model."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marquee import schema
+from marquee.candidates.popular import Popular
+from marquee.candidates.route import Route
+from marquee.candidates.trending import Trending, TrendingConfig
+from marquee.candidates.union import top_items
+from marquee.data.histories import Queries
+from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.explain.impersonal import Basis
+from marquee.explain.quick import best_routes, quick_reasons
+from marquee.explain.reasons import ExplainConfig, Reason, explain
+from marquee.explain.words import in_words, title_of
+from marquee.features.movie_states import MovieStates
+from marquee.packing import Model
+from marquee.policy.restrictions import UNRESTRICTED, Restrictions
+from marquee.recommend import Recommender
+
+SIMILAR: Final = "similar"
+"""A surface, and the basis and route of what is shown for its likeness to an item."""
+EXPLAINED: Final = ExplainConfig(contributions=5)
+"""How far a request that asks for explanations is looked into."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """A request in the model's terms."""
+
+    query: Queries  # a single one
+    n: int
+    surface: schema.Surface = "home"
+    item_index: int = UNKNOWN_INDEX
+    """The one asked about, for the surface "similar"."""
+    restrictions: Restrictions = UNRESTRICTED
+    explain: bool = False
+    """Whether reasons are looked for by leaving things out and scoring again, which takes longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """One item of a list, best first."""
+
+    item_id: str
+    title: str
+    score: float
+    """Comparable within a list only; of a route where no ranker was asked."""
+    route: str
+    """The route that ranked it best."""
+    basis: str
+    reason: str
+    """In words."""
+    because: tuple[str, ...] = ()
+    """Ids of the items that the reason names."""
+    drop: float | None = None
+    """By how much the score falls without them; only where explanations were asked for."""
+    contributions: tuple[tuple[str, float], ...] = ()
+    """Features with what they add, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A finished list."""
+
+    items: tuple[ShownItem, ...]
+    n_candidates: int
+    """That were scored."""
+    is_fallback: bool = False
+    """Whether the item asked about is not known, or not to be spoken of, so that popular ones stand in."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweringModel:
+    """A bundle's model, ready to answer on every surface; immutable, so that a request keeps one whole."""
+
+    model: Model
+    recommender: Recommender
+    titles: Sequence[str] = field(repr=False)  # by item index, with years
+    trending: Route = field(repr=False)
+    popular: Route = field(repr=False)
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Of a bundle that was read."""
+        recommender = model.recommender
+        n_items = len(recommender.items)
+        routes = recommender.routes
+        # Both need the movies' state and nothing else: a bundle without them has those surfaces, too.
+        trending = Trending(np.full(n_items, -np.inf, np.float32), TrendingConfig())
+        counts = np.nan_to_num(np.expm1(recommender.catalogue.states.log_events[-1]))
+        return cls(
+            model,
+            recommender,
+            [title_of(row) for row in model.movies.iter_rows(named=True)],
+            routes.get(Trending.name, trending),
+            routes.get(Popular.name, Popular(counts.astype(np.float32))),
+        )
+
+    def with_states(self, states: MovieStates) -> Self:
+        """The same model with the movies' state of another moment."""
+        return replace(self, recommender=self.recommender.with_states(states))
+
+    @cached_property
+    def item_ids(self) -> list[str]:
+        """By item index."""
+        ids: list[str] = self.recommender.items.ids.to_list()
+        return ids
+
+    def list_for(self, ask: Ask) -> Listed:
+        """The list of a surface: without seen, excluded and blocked items, shorter where those were all."""
+        if ask.surface == "home":
+            return self._home(ask)
+        if ask.surface == SIMILAR:
+            return self._similar(ask)
+        if ask.surface == "trending":
+            return self._by_route(ask, self.trending, Basis.POPULAR_NOW)
+        return self._by_route(ask, self.popular, Basis.POPULAR)
+
+    def _home(self, ask: Ask) -> Listed:
+        answer = self.recommender.answer(ask.query, ask.n, restrictions=ask.restrictions)
+        routes = best_routes(self.recommender, answer)
+        if ask.explain:
+            reasons = explain(
+                self.recommender,
+                ask.query,
+                answer.lists,
+                restrictions=ask.restrictions,
+                config=EXPLAINED,
+            )[0]
+        else:
+            reasons = quick_reasons(self.recommender, ask.query, answer, restrictions=ask.restrictions)
+        items, scores = answer.lists.item_index[0].tolist(), answer.lists.score[0].tolist()
+        shown = tuple(
+            self._shown(item, score, route, reason)
+            for item, score, route, reason in zip(items, scores, routes, reasons, strict=False)
+        )
+        return Listed(shown, len(answer.candidates.item_index))
+
+    def _shown(self, item: int, score: float, route: str, reason: Reason) -> ShownItem:
+        ids = self.item_ids
+        return ShownItem(
+            ids[item],
+            self.titles[item],
+            score,
+            route,
+            reason.basis.value,
+            self._words(reason, item),
+            tuple(ids[each] for each in reason.items),
+            None if math.isnan(reason.drop) else reason.drop,
+            reason.contributions,
+        )
+
+    def _words(self, reason: Reason, item: int) -> str:
+        """As `in_words`, but the usual reason without what two movies share: that takes longer to find."""
+        if reason.basis is Basis.WATCHED and math.isnan(reason.drop):
+            return f"because you watched {self.titles[reason.items[0]]}"
+        return in_words(reason, item, self.model.movies)
+
+    def _similar(self, ask: Ask) -> Listed:
+        hidden = self.recommender.hidden(ask.query.time_us, ask.restrictions)[0]
+        if ask.item_index == UNKNOWN_INDEX or hidden[ask.item_index]:
+            stand_in = self._by_route(ask, self.popular, Basis.POPULAR)
+            return replace(stand_in, is_fallback=True)
+        lists = self.recommender.similar(ask.item_index, ask.n, restrictions=ask.restrictions)
+        title = self.titles[ask.item_index]
+        because = (self.item_ids[ask.item_index],)
+        return self._plain(
+            lists.item_index[0], lists.score[0], SIMILAR, SIMILAR, f"like {title}", because=because
+        )
+
+    def _by_route(self, ask: Ask, route: Route, basis: Basis) -> Listed:
+        """A route's own list, the same for all but for what each has seen or may not see."""
+        scores = self.recommender.route_scores(route, ask.query)
+        scores[self.recommender.blocked(ask.query, ask.restrictions)] = -np.inf
+        items = top_items(scores, ask.n)[0]
+        words = in_words(Reason(basis), 0, self.model.movies)
+        return self._plain(items, scores[0, items], route.name, basis.value, words)
+
+    def _plain(  # one sentence for the whole list
+        self,
+        items: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        route: str,
+        basis: str,
+        words: str,
+        *,
+        because: tuple[str, ...] = (),
+    ) -> Listed:
+        pairs = zip(items.tolist(), scores.tolist(), strict=True)
+        return Listed(
+            tuple(
+                ShownItem(self.item_ids[item], self.titles[item], score, route, basis, words, because)
+                for item, score in pairs
+                if item != UNKNOWN_INDEX
+            ),
+            0,
+        )
+
+
+def plain(item: ShownItem, rank: int) -> dict[str, Any]:
+    """An item as JSON has it."""
+    reason: dict[str, Any] = {"text": item.reason, "basis": item.basis, "item_ids": item.because}
+    if item.drop is not None:
+        reason["drop"] = item.drop
+    if item.contributions:
+        reason["contributions"] = dict(item.contributions)
+    return {
+        "item_id": item.item_id,
+        "title": item.title,
+        "rank": rank,
+        "score": item.score,
+        "route": item.route,
+        "reason": reason,
+    }

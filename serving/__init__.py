@@ -1,0 +1,1 @@
+"""The KServe model server: HTTP and gRPC on one side, `marquee.answering` on the other."""
