@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from marquee.adapters.object_store import open_store
 from marquee.config import TrainingConfig
 from marquee.data.dataset import Dataset
 from marquee.data.datasets.load import load_dataset
@@ -13,6 +14,7 @@ from marquee.data.datasets.prepare import Prepared, prepare_dataset, storage_nam
 from marquee.data.warehouse import Warehouse
 from marquee.feature_state import FeatureState
 from marquee.features.calendar import with_calendar
+from marquee.feed_gate import look_at_snapshot, require_fit
 from marquee.observing import MemoryWatch, Observer, StageClock
 from marquee.outcome import provenance_of, run_metrics, write_bundles, write_outcome
 from marquee.registering import CHAMPION, Models
@@ -81,6 +83,8 @@ def run_training(
         with clock.stage("load"):
             dataset = load_dataset(name, warehouse, prepared.snapshot, notes=prepared.notes)
             dataset = with_calendar(dataset, config.dataset.calendar_country)
+            if pinned is None:  # a revision of the past is held against no later one
+                _require_fit_feeds(warehouse, prepared, config, settings, storage=storage, now=now)
         state = FeatureState.of(storage, settings, environment=os.environ)
         with clock.stage("feature state") as report:
             state_id = state.build(warehouse, prepared.snapshot, dataset, on_progress=report)
@@ -120,6 +124,27 @@ def run_training(
             models.promote(bundle_id, written, now=now)
         crown(settings.runs, folder, storage)
     return RunSummary(folder, bundle_id, dataset, prepared, result, metrics, study)
+
+
+def _require_fit_feeds(
+    warehouse: Warehouse,
+    prepared: Prepared,
+    config: TrainingConfig,
+    settings: Settings,
+    *,
+    storage: str,
+    now: datetime,
+) -> None:
+    """Stop before anything learns from a broken feed.
+
+    Raises:
+        DataQualityError: the data gate blocks.
+    """
+    report = look_at_snapshot(
+        warehouse, prepared.snapshot, storage=storage, store=open_store(settings.models_uri),
+        config=config.quality, now=now,
+    )  # fmt: skip
+    require_fit(report, f"snapshot {prepared.snapshot.id[:12]} of {prepared.name}")
 
 
 def _by_recipe(config: TrainingConfig | None) -> Rival | None:

@@ -10,6 +10,8 @@ import yaml
 from pipelines.compile import compile_pipeline
 
 _INDENT: Final = "    "
+_CONDITIONS: Final = {"passed": "if the gate passed", "retrain": "if drift asks for a training"}
+"""Titles of the graphs' branches."""
 
 
 def mermaid(name: str) -> str:
@@ -57,5 +59,5 @@ def _awaited(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
 
 def _title(name: str, task: Mapping[str, Any]) -> str:
     if "condition" in task.get("triggerPolicy", {}):
-        return "if the gate passed"
+        return _CONDITIONS[task["taskInfo"]["name"]]
     return "with an exit handler" if name.startswith("exit-handler") else name

@@ -7,8 +7,13 @@ from typing import Annotated
 import typer
 
 from marquee.cli.bundle import app as bundle_app
+from marquee.cli.canary import app as canary_app
 from marquee.cli.data import app as data_app
+from marquee.cli.experiment import app as experiment_app
+from marquee.cli.experiment_report import replay as replay_experiment
+from marquee.cli.experiment_report import report as report_experiment
 from marquee.cli.features import app as features_app
+from marquee.cli.monitor import app as monitor_app
 from marquee.cli.options import (
     AsJson,
     BundlePath,
@@ -32,7 +37,12 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(canary_app, name="canary")
 app.add_typer(features_app, name="features")
+experiment_app.command(name="report")(report_experiment)
+experiment_app.command(name="replay")(replay_experiment)
+app.add_typer(experiment_app, name="experiment")
+app.add_typer(monitor_app, name="monitor")
 app.add_typer(registry_app, name="registry")
 
 

@@ -205,15 +205,15 @@ def _looked_at(
 def _tables(
     window: Events, exposures: pl.DataFrame | None, start_us: int, end_us: int
 ) -> dict[str, pl.LazyFrame | pl.DataFrame]:
-    """The rows of a span, and of users and movies those that it is about."""
+    """The rows of a span, its users, and the catalogue, which is of no time."""
     inside = pl.col(schema.TIMESTAMP).dt.epoch("us").is_between(start_us, end_us, closed="left")
     events = window.events.filter(inside)
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in _UNREAD.items()]
     tables: dict[str, pl.LazyFrame | pl.DataFrame] = {schema.INTERACTIONS: events.with_columns(absent)}
-    sides = ((schema.USERS, window.users, schema.USER_ID), (schema.MOVIES, window.movies, schema.ITEM_ID))
-    for name, table, key in sides:
-        if len(table):
-            tables[name] = table.join(events, on=key, how="semi")
+    if len(window.users):
+        tables[schema.USERS] = window.users.join(events, on=schema.USER_ID, how="semi")
+    if len(window.movies):
+        tables[schema.MOVIES] = window.movies
     if exposures is not None and len(shown := exposures.filter(inside)):
         tables[EXPOSURES] = shown
     return tables

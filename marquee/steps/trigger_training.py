@@ -55,8 +55,10 @@ def trigger_training(
 
 
 def _started(command: list[str], store: ObjectStore, note: str) -> Became:
+    # kfp tells its steps by this variable that they need but a part of it; the command needs all.
+    environment = {name: value for name, value in os.environ.items() if name != "_KFP_RUNTIME"}
     done = subprocess.run(  # noqa: S603 - our own command
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        command, capture_output=True, text=True, check=False, env=environment
     )
     log = logging.getLogger("marquee.steps")
     log.info(done.stdout[-_SHOWN:])

@@ -3,9 +3,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from marquee.errors import MarqueeError
+from marquee.errors import DataQualityError, MarqueeError
 from marquee.run_folder import EVALUATED
 from tests.small_run import RECIPE, UNREACHABLE_GATE, Place, recipe, run_process, write_dataset
 
@@ -188,3 +189,15 @@ def test_run_that_fails_leaves_the_runs_folder_as_it_was(place: Place):
     assert place.finished_runs() == [before.name]
     assert place.partial_runs() == []
     assert place.latest.resolve() == before.resolve()
+
+
+def test_run_on_a_feed_that_broke_stops_before_anything_learns(place: Place):
+    place.train()
+    before = place.finished_runs()
+    users = place.root / "source" / "users.csv"
+    pl.read_csv(users).with_columns(age=pl.lit(None, pl.String)).write_csv(users)
+
+    with pytest.raises(DataQualityError, match="users: nulls of age = 1"):
+        place.train()
+
+    assert place.finished_runs() == before

@@ -72,4 +72,4 @@ def test_graph_command_prints_a_flowchart(place: Place):
 
 
 def test_graph_of_an_unknown_pipeline_is_refused(place: Place):
-    run_process(["pipeline", "graph", "monitoring"], at=place).require_error("monitoring", "training")
+    run_process(["pipeline", "graph", "forecasting"], at=place).require_error("monitoring", "training")

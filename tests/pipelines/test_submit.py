@@ -10,7 +10,7 @@ import pytest
 from marquee import __version__
 from marquee.errors import ConfigError, PipelineApiError
 from marquee.run_values import RunValues
-from pipelines import batch, materialization, rest, training
+from pipelines import batch, materialization, monitoring, rest, training
 from pipelines.api import Api, connect
 from pipelines.compile import PIPELINES
 from pipelines.release import Compiled, cluster_name, compile_for_cluster, version_name
@@ -43,7 +43,13 @@ def sha_of(repository: Path) -> str:
 
 
 def test_pipelines_are_called_on_the_cluster_as_they_are_compiled():
-    names = {"training": training.NAME, "batch": batch.NAME, "materialization": materialization.NAME}
+    rooms = {
+        "training": training,
+        "batch": batch,
+        "materialization": materialization,
+        "monitoring": monitoring,
+    }
+    names = {name: room.NAME for name, room in rooms.items()}
     assert {name: cluster_name(name) for name in PIPELINES} == names
 
 

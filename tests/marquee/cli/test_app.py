@@ -53,6 +53,22 @@ def test_help_loads_no_heavy_library():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_pipeline_is_handed_over_before_the_commands_are_read():
+    program = (
+        "import os, sys; sys.argv = ['marquee', 'pipeline', 'run', '--seed', '7']\n"
+        "seen = lambda: sorted({'typer', 'rich'} & set(sys.modules))\n"
+        "os.execve = lambda _, words, environment: print(words[1:], seen())\n"
+        "from marquee.cli import main\n"
+        "main()"
+    )
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "['-m', 'pipelines', 'run', '--seed', '7'] []\n"
+
+
 def test_output_into_a_closed_pipe_ends_without_a_traceback(trained: Place):
     reading, writing = os.pipe()
     os.close(reading)

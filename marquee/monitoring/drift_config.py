@@ -1,0 +1,48 @@
+"""How drift is measured, and from where on it is acted upon; imports nothing heavy."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DriftPolicyConfig(BaseModel):
+    """From where on drift is acted upon."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(default=3.5, gt=0)
+    """A signal speaks above this z. Settle it by replay."""
+    at_once: float = Field(default=5.0, gt=0)
+    """A quality this bad needs no second window."""
+    votes: int = Field(default=2, ge=1)
+    """So many of the last `of_windows` must speak."""
+    of_windows: int = Field(default=3, ge=1)
+    calm_below: float = Field(default=2.0, gt=0)
+    """A window with no z above this is calm."""
+    calm_windows: int = Field(default=3, ge=1)
+    """So many calm windows in a row end an alarm."""
+    users_to_test: int = Field(default=30, ge=1)
+    users_to_act: int = Field(default=60, ge=1)
+    min_pool: int = Field(default=300, ge=1)
+    """Held-out users that the null distributions come from."""
+    surge: float = Field(default=8.0, gt=0)
+    """−log10 of the probability of one item's users."""
+    source_distance: float = Field(default=0.1, gt=0)
+    """Jensen-Shannon of the routes' shares; counts from `users_to_act` users on."""
+    cooldown_windows: int = Field(default=4, ge=0)
+    """After a promotion, and at least `cooldown_hours`."""
+    cooldown_hours: float = Field(default=24.0, ge=0)
+    cooldown_after_failure: int = Field(default=1, ge=0)
+    """Windows after a training that led to no promotion."""
+    weekly_cap: int = Field(default=2, ge=0)
+    """Trainings for drift within seven days; the scheduled one does not count."""
+
+
+class DriftConfig(BaseModel):
+    """How drift is measured, and from where on it is acted upon."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    held_out_share: float = Field(default=0.5, gt=0, lt=1)
+    """Of the reference's users, who calibrate instead of being compared with."""
+    draws: int = Field(default=60, ge=20)
+    """Windows that are simulated for the null distributions."""
+    policy: DriftPolicyConfig = DriftPolicyConfig()

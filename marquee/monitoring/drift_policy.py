@@ -1,0 +1,238 @@
+"""When drift is answered by a training: a pure function of what was seen and what is remembered.
+
+Tier 0 is the data gate: it blocks, and never asks for a training. Tier A is the quality of the lists on
+labels that have come in since, tier B what goes in and out of the model, tier C a surge of single items,
+which the trending surface answers. An alarm needs some of the last windows, acts once, waits out a
+cooldown, and ends only after calm windows. The constants are judgement, settled by replay.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from marquee.monitoring.drift_config import DriftPolicyConfig
+from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
+
+POLICY_VERSION: Final = "1"
+"""Changes with the rules below, so that a decision says which of them it was made by."""
+Verdict = Literal["none", "watch", "surge", "report", "retrain", "insufficient", "blocked", "stale"]
+_DAY_US: Final = 24 * 3_600_000_000
+_WEEK_US: Final = 7 * _DAY_US
+
+
+class Observation(BaseModel):
+    """What one window showed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window_id: str
+    ended_at_us: int
+    """UTC microseconds."""
+    bundle_id: str
+    """That served at the end; empty where it is not known, and then an order counts as a promotion."""
+    users: int
+    """Units that were measured."""
+    pool: int
+    """Held-out units."""
+    z: dict[str, float | None]
+    """By signal; None where it was not measured."""
+    surprise: float | None = None
+    source_distance: float | None = None
+    quality: Literal["pass", "warn", "block"] = "pass"
+    """Of the data gate."""
+
+
+class Outcome(BaseModel):
+    """What is to be done, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    """Of policy, window and bundle: one training at most is started for one key."""
+    verdict: Verdict
+    reason: str
+    tier: Literal["", "0", "A", "B", "C"] = ""
+
+    @property
+    def retrain(self) -> bool:
+        """Whether a training is asked for."""
+        return self.verdict == "retrain"
+
+
+class DriftState(BaseModel):
+    """What is remembered from window to window."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    bundle_id: str = ""
+    window_us: int = -1
+    """End of the last window that was decided on."""
+    quality_votes: tuple[bool, ...] = ()
+    input_votes: tuple[bool, ...] = ()
+    quality_alarm: bool = False
+    input_alarm: bool = False
+    calm: int = 0
+    cooldown_left: int = 0
+    """Windows in which nothing is ordered, this one not counted."""
+    cooldown_until_us: int = 0
+    ordered_us: tuple[int, ...] = ()
+    """Ends of the windows that asked for a training, of the last seven days."""
+    last: Outcome | None = None
+
+
+def decision_key(observation: Observation) -> str:
+    """The idempotency key of a window's decision."""
+    return f"{POLICY_VERSION}-{observation.window_id}-{observation.bundle_id or 'unknown'}"
+
+
+def decide(
+    state: DriftState, observation: Observation, config: DriftPolicyConfig | None = None
+) -> tuple[Outcome, DriftState]:
+    """What a window calls for, and what to remember of it.
+
+    Asked again about the last window it answers the same and changes nothing; an older one changes nothing.
+    """
+    config = config or DriftPolicyConfig()
+    key = decision_key(observation)
+    if state.last is not None and state.last.key == key:
+        return state.last, state
+    if observation.ended_at_us <= state.window_us and observation.bundle_id == state.bundle_id:
+        return Outcome(
+            key=key, verdict="stale", reason="A window that ends as late was decided on already."
+        ), state
+    state = _entered(state, observation, config)
+    if observation.quality == "block":
+        why = "The data gate found a broken feed: mend it, then look again."
+        outcome = Outcome(key=key, verdict="blocked", tier="0", reason=why)
+    elif few := _too_few(observation, config):
+        outcome = Outcome(key=key, verdict="insufficient", reason=few)
+    else:
+        state = _voted(state, observation, config)
+        outcome = _judged(state, observation, config, key)
+    return outcome, _left(state, observation, config, outcome)
+
+
+def _entered(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
+    """A promotion begins everything anew, and a cooldown."""
+    week = tuple(each for each in state.ordered_us if each > observation.ended_at_us - _WEEK_US)
+    state = state.model_copy(update={"ordered_us": week})
+    if not state.bundle_id or observation.bundle_id == state.bundle_id:
+        return state.model_copy(update={"bundle_id": observation.bundle_id})
+    fresh = DriftState(bundle_id=observation.bundle_id, ordered_us=week, last=state.last)
+    return fresh.model_copy(update=_cooldown(observation, config))
+
+
+def _cooldown(observation: Observation, config: DriftPolicyConfig) -> Mapping[str, int]:
+    until = observation.ended_at_us + round(config.cooldown_hours * _DAY_US / 24)
+    return {"cooldown_left": config.cooldown_windows, "cooldown_until_us": until}
+
+
+def _too_few(observation: Observation, config: DriftPolicyConfig) -> str:
+    if observation.pool < config.min_pool:  # first: a small pool is why few users are measured
+        return f"{observation.pool} held-out users are too few to calibrate: {config.min_pool} are needed."
+    if observation.users < config.users_to_test:
+        return f"{observation.users} users are too few: {config.users_to_test} are needed."
+    return ""
+
+
+def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
+    quality_z = observation.z.get(QUALITY)
+    quality_speaks = quality_z is not None and quality_z > config.threshold
+    quality = (*state.quality_votes, quality_speaks)[-config.of_windows :]
+    inputs = (*state.input_votes, bool(_loud(observation, config)))[-config.of_windows :]
+    highest = max((z for z in observation.z.values() if z is not None), default=0.0)
+    calm = state.calm + 1 if highest < config.calm_below else 0
+    ended = calm >= config.calm_windows
+    at_once = quality_z is not None and quality_z > config.at_once
+    return state.model_copy(
+        update={
+            "quality_votes": quality,
+            "input_votes": inputs,
+            "calm": calm,
+            "quality_alarm": at_once or sum(quality) >= config.votes or (state.quality_alarm and not ended),
+            "input_alarm": sum(inputs) >= config.votes or (state.input_alarm and not ended),
+        }
+    )
+
+
+def _loud(observation: Observation, config: DriftPolicyConfig) -> list[str]:
+    """Tier B's signals that speak in this window, the loudest first."""
+    found = [
+        (z, name)
+        for name in SIGNALS
+        if name not in {QUALITY, SURPRISE}
+        and (z := observation.z.get(name)) is not None
+        and z > config.threshold
+    ]
+    loud = [f"{name} z = {z:.1f}" for z, name in sorted(found, reverse=True)]
+    distance = observation.source_distance
+    if (
+        distance is not None
+        and distance >= config.source_distance
+        and observation.users >= config.users_to_act
+    ):
+        loud.append(f"source mix at a distance of {distance:.2f}")
+    return loud
+
+
+def _judged(state: DriftState, observation: Observation, config: DriftPolicyConfig, key: str) -> Outcome:
+    quality_z = observation.z.get(QUALITY)
+    loud = _loud(observation, config)
+    if state.quality_alarm or state.input_alarm:
+        tier: Literal["A", "B"] = "A" if state.quality_alarm else "B"
+        heard = f"{QUALITY} z = {quality_z:.1f}" if tier == "A" and quality_z is not None else ""
+        why = heard or "; ".join(loud) or "an alarm of the windows before has not ended"
+        votes = sum(state.quality_votes if tier == "A" else state.input_votes)
+        why = f"{why} ({votes} of the last {config.of_windows} windows)"
+        if tier == "B" and quality_z is not None and quality_z < -config.threshold:
+            return Outcome(key=key, verdict="report", tier=tier, reason=f"{why}; yet the lists got better.")
+        hold = _hold(state, observation, config)
+        if hold:
+            return Outcome(key=key, verdict="report", tier=tier, reason=f"{why}; {hold}.")
+        return Outcome(key=key, verdict="retrain", tier=tier, reason=f"{why}.")
+    if observation.surprise is not None and observation.surprise > config.surge:
+        reason = f"Users came to one item as happens once in 10^{observation.surprise:.1f} windows."
+        reason += f" Besides: {'; '.join(loud)}." if loud else ""
+        return Outcome(key=key, verdict="surge", tier="C", reason=reason)
+    if loud or (quality_z is not None and quality_z > config.threshold):
+        spoken = loud or [f"{QUALITY} z = {quality_z:.1f}"]
+        return Outcome(key=key, verdict="watch", reason=f"{'; '.join(spoken)}, in this window only.")
+    return Outcome(key=key, verdict="none", reason="No signal speaks.")
+
+
+def _hold(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> str:
+    """Why nothing is ordered though there is an alarm; empty where nothing holds."""
+    if observation.users < config.users_to_act:
+        return f"{observation.users} users are too few to act on: {config.users_to_act} are needed"
+    if state.cooldown_left:
+        return f"the cooldown lasts {state.cooldown_left} more windows, this one included"
+    if observation.ended_at_us < state.cooldown_until_us:
+        return (
+            f"the cooldown lasts {(state.cooldown_until_us - observation.ended_at_us) / _DAY_US * 24:.1f} h"
+        )
+    if len(state.ordered_us) >= config.weekly_cap:
+        return f"{len(state.ordered_us)} trainings in seven days are all that is allowed"
+    return ""
+
+
+def _left(
+    state: DriftState, observation: Observation, config: DriftPolicyConfig, outcome: Outcome
+) -> DriftState:
+    """The state after a window."""
+    update: dict[str, object] = {
+        "last": outcome,
+        "window_us": max(state.window_us, observation.ended_at_us),
+        "cooldown_left": max(state.cooldown_left - 1, 0),
+    }
+    if outcome.retrain:
+        update["ordered_us"] = (*state.ordered_us, observation.ended_at_us)
+        if observation.bundle_id:  # its promotion will be seen; until then it counts as one that failed
+            update["cooldown_left"] = config.cooldown_after_failure
+        else:
+            reset = DriftState().model_dump(
+                include={"quality_votes", "input_votes", "quality_alarm", "input_alarm", "calm"}
+            )
+            update |= {**reset, **_cooldown(observation, config)}
+    return state.model_copy(update=update)

@@ -1,0 +1,213 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marquee.monitoring.drift_config import DriftPolicyConfig
+from marquee.monitoring.drift_policy import DriftState, Observation, Outcome, decide
+from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+INPUT = "genre_psi"
+
+
+def seen(number: int = 0, *, days: float = 1.0, **differences) -> Observation:
+    """A quiet window of 100 users, `days` after the one before."""
+    values = {
+        "window_id": f"w{number}", "ended_at_us": round(number * days * DAY_US), "bundle_id": "one",
+        "users": 100, "pool": 500, "z": dict.fromkeys(SIGNALS, 0.0),
+    }  # fmt: skip
+    return Observation(**{**values, **differences})
+
+
+def loud(number: int, signal: str = INPUT, z: float = 4.0, **differences) -> Observation:
+    return seen(number, z={**dict.fromkeys(SIGNALS, 0.0), signal: z}, **differences)
+
+
+def run(*windows: Observation, state: DriftState | None = None, **config) -> list[Outcome]:
+    state, made = state or DriftState(), []
+    for window in windows:
+        outcome, state = decide(state, window, DriftPolicyConfig(**config))
+        made.append(outcome)
+    return made
+
+
+def verdicts(*windows: Observation, **more) -> list[str]:
+    return [each.verdict for each in run(*windows, **more)]
+
+
+def test_quiet_window_asks_for_nothing():
+    assert verdicts(seen()) == ["none"]
+
+
+def test_one_loud_window_is_watched_and_the_second_of_three_retrains():
+    assert verdicts(loud(0), seen(1), loud(2)) == ["watch", "none", "retrain"]
+
+
+def test_loud_windows_further_apart_are_no_alarm():
+    assert verdicts(loud(0), seen(1), seen(2), loud(3)) == ["watch", "none", "none", "watch"]
+
+
+def test_signal_at_the_threshold_does_not_speak():
+    assert verdicts(loud(0, z=3.5), loud(1, z=3.5)) == ["none", "none"]
+
+
+def test_quality_beyond_all_doubt_needs_no_second_window():
+    outcome = run(loud(0, QUALITY, 5.1))[0]
+
+    assert (outcome.verdict, outcome.tier) == ("retrain", "A")
+    assert verdicts(loud(0, QUALITY, 4.9)) == ["watch"]
+
+
+def test_inputs_that_moved_are_reported_only_where_the_lists_got_better():
+    better = {**dict.fromkeys(SIGNALS, 0.0), INPUT: 4.0, QUALITY: -4.0}
+
+    assert verdicts(seen(0, z=better), seen(1, z=better)) == ["watch", "report"]
+
+
+def test_surge_of_an_item_trains_nothing_however_often():
+    windows = [loud(number, SURPRISE, 9.0, surprise=9.0) for number in range(4)]
+
+    assert verdicts(*windows) == ["surge"] * 4
+
+
+def test_broken_feed_is_blocked_and_no_vote():
+    outcomes = verdicts(loud(0), loud(1, quality="block"), seen(2), loud(3))
+
+    assert outcomes == ["watch", "blocked", "none", "retrain"]  # two of the three that could be judged
+
+
+@pytest.mark.parametrize("few", [{"users": 29}, {"pool": 299}])
+def test_too_few_users_leave_the_alarm_as_it_was(few: dict[str, int]):
+    windows = [loud(0), loud(1, users=59), seen(2, **few), seen(3)]
+
+    assert verdicts(*windows) == ["watch", "report", "insufficient", "retrain"]
+
+
+def test_users_enough_to_test_but_not_to_act_are_reported():
+    assert verdicts(loud(0, users=59), loud(1, users=59)) == ["watch", "report"]
+
+
+def test_source_mix_counts_by_its_distance_from_sixty_users_on():
+    assert verdicts(seen(0, source_distance=0.1, users=60)) == ["watch"]
+    assert verdicts(seen(0, source_distance=0.1, users=59)) == ["none"]
+
+
+def test_promotion_begins_a_cooldown_of_four_windows_and_forgets_the_alarm():
+    windows = [loud(0), loud(1), *(loud(number, bundle_id="two") for number in range(2, 8))]
+
+    # The promotion is seen at window 2: windows 2 to 5 cool down, and 6 is the first that may act.
+    assert verdicts(*windows) == [
+        "watch",
+        "retrain",
+        "watch",
+        "report",
+        "report",
+        "report",
+        "retrain",
+        "report",
+    ]
+
+
+def test_cooldown_lasts_a_day_however_short_the_windows():
+    windows = [seen(0, days=0.1), *(loud(number, days=0.1, bundle_id="two") for number in range(1, 13))]
+
+    made = verdicts(*windows)
+
+    assert (
+        made.index("retrain") == 11
+    )  # a day is ten windows of 2.4 hours, after the one that saw the promotion
+    assert set(made[2:11]) == {"report"}
+
+
+def test_training_without_a_promotion_is_asked_for_again_after_one_window():
+    windows = [loud(number) for number in range(4)]
+
+    assert verdicts(*windows) == ["watch", "retrain", "report", "retrain"]
+
+
+def test_order_counts_as_a_promotion_where_the_bundle_is_not_known():
+    windows = [loud(number, bundle_id="") for number in range(7)]
+
+    assert verdicts(*windows) == ["watch", "retrain", "watch", "report", "report", "report", "retrain"]
+
+
+def test_two_trainings_in_seven_days_are_all():
+    made = verdicts(*(loud(number) for number in range(12)))
+
+    assert [number for number, verdict in enumerate(made) if verdict == "retrain"] == [1, 3, 8, 10]
+    assert verdicts(*(loud(number) for number in range(12)), weekly_cap=0).count("retrain") == 0
+
+
+def test_alarm_ends_after_three_calm_windows():
+    held = [loud(0, users=59), loud(1, users=59)]
+
+    almost = verdicts(*held, seen(2, users=59), seen(3, users=59), seen(4))
+    ended = verdicts(*held, seen(2, users=59), seen(3, users=59), loud(4, z=1.9))
+
+    assert almost[-1] == ended[-1] == "none"
+    assert verdicts(*held, seen(2, users=59), seen(3))[-1] == "retrain"
+    assert verdicts(*held, seen(2, users=59), seen(3, users=59), loud(4, z=2.0))[-1] == "retrain"
+
+
+def test_same_window_again_is_the_same_decision_and_changes_nothing():
+    _, state = decide(DriftState(), loud(0))
+    first, state = decide(state, loud(1))
+
+    again, after = decide(state, loud(1))
+
+    assert first.verdict == "retrain"
+    assert (again, after) == (first, state)
+
+
+def test_older_window_changes_nothing():
+    _, state = decide(DriftState(), loud(5))
+
+    late, after = decide(state, loud(3))
+
+    assert (late.verdict, after) == ("stale", state)
+
+
+def test_key_names_policy_window_and_bundle():
+    assert run(seen(3))[0].key == "1-w3-one"
+    assert run(seen(3, bundle_id=""))[0].key == "1-w3-unknown"
+
+
+def test_signals_that_were_not_measured_say_nothing():
+    assert verdicts(seen(0, z=dict.fromkeys(SIGNALS))) == ["none"]
+
+
+streams = st.lists(
+    st.fixed_dictionaries(
+        {
+            "z": st.fixed_dictionaries({name: st.none() | st.floats(-8, 12) for name in (INPUT, QUALITY)}),
+            "users": st.sampled_from([10, 45, 80]),
+            "quality": st.sampled_from(["pass", "warn", "block"]),
+            "bundle_id": st.sampled_from(["", "one", "two"]),
+            "surprise": st.none() | st.floats(0, 20),
+        }
+    ),
+    max_size=40,
+)
+
+
+@given(streams)
+def test_policy_keeps_its_promises_whatever_comes(stream: list[dict]):
+    windows = [seen(number, **values) for number, values in enumerate(stream)]
+    state = DriftState()
+    ordered: list[int] = []
+    for window in windows:
+        outcome, after = decide(state, window)
+        assert decide(state, window) == (outcome, after)
+        assert decide(after, window) == (outcome, after)
+        if outcome.retrain:
+            assert window.quality != "block"
+            assert window.users >= 60
+            ordered.append(window.ended_at_us)
+        state = DriftState.model_validate_json(after.model_dump_json())
+        assert state == after
+    for moment in ordered:
+        assert sum(moment - 7 * DAY_US < other <= moment for other in ordered) <= 2
+    assert all(later - earlier >= 2 * DAY_US for earlier, later in pairwise(ordered))
