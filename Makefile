@@ -157,6 +157,10 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python .ci/with_redis.py $(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.serving_parity
+	$(BIN)/python -m benchmarks.experiments
+	$(BIN)/python -m benchmarks.canary
+	$(BIN)/python -m benchmarks.drift
 
 .PHONY: benchmark
 benchmark: $(STAMPS)/dev ## How well it recommends: published split, temporal protocol, stars; writes benchmarks/results

@@ -32,7 +32,8 @@ from marquee.ranking.ratings_learn import RatingsConfig
 from marquee.ranking.training_set import TrainingSetConfig
 from marquee.seeded import Seeded
 
-_NOT_OF_THE_MODEL: Final = {"dataset", "quality", "temporal", "evaluation", "gate", "drift"}
+_WATCHING: Final = {"quality", "drift"}
+_NOT_OF_THE_MODEL: Final = {"dataset", "temporal", "evaluation", "gate", *_WATCHING}
 HEADLINE_K: Final = 10
 """The cut of the one number that a run is known by."""
 
@@ -91,6 +92,11 @@ class TrainingConfig(Seeded):
     def recipe(self) -> dict[str, Any]:
         """The knobs that make the model, without those that measure and judge it."""
         return self.model_dump(mode="json", exclude=_NOT_OF_THE_MODEL)
+
+    @property
+    def as_trained(self) -> dict[str, Any]:
+        """What a bundle keeps of the configuration: all but what watches feeds and lists."""
+        return self.model_dump(mode="json", exclude=_WATCHING)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

@@ -87,7 +87,7 @@ def write_bundles(
             "dataset": dataset.name,
             "snapshot": dataset.snapshot_id,
             "learned_until_us": until_us,
-            **describe(recommender, config.model_dump(mode="json")),
+            **describe(recommender, config.as_trained),
             "features": dict(features),
             "metrics": {
                 label: value

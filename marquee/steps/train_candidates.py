@@ -50,7 +50,7 @@ def train_candidates(data: Path, out: Path, *, state: StateReader, config: str, 
     facts = {"seconds": clock.seconds, "memory_mb": watch.memory_mb}
     ids = {}
     for which, recommender in zip(WHICH, (evaluated, final), strict=True):
-        content = {"kind": f"candidates {which}", **describe(recommender, knobs.model_dump(mode="json"))}
+        content = {"kind": f"candidates {which}", **describe(recommender, knobs.as_trained)}
         parts = pack_first_stage(recommender, dataset.movies)
         provenance: Mapping[str, Any] = facts if which == EVALUATED else {}
         ids[which] = write_bundle(out / which, parts, content=content, provenance=provenance).bundle_id

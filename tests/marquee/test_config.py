@@ -85,3 +85,11 @@ def test_settings_come_from_the_environment_and_strangers_are_left_alone():
 
 def test_settings_empty_variable_is_as_good_as_none():
     assert Settings.from_environment({"MARQUEE_RUNS": ""}) == Settings()
+
+
+def test_what_watches_feeds_and_lists_is_no_part_of_a_bundle():
+    patient = TrainingConfig.from_values({"drift": {"policy": {"threshold": 4.0}}}, where="the test")
+
+    assert patient != TrainingConfig()
+    assert patient.as_trained == TrainingConfig().as_trained
+    assert TrainingConfig.from_values(patient.as_trained, where="a bundle") == TrainingConfig()
