@@ -87,7 +87,7 @@ def test_run_names_in_its_manifest_the_run_the_data_and_the_config(trained: Plac
 
     assert manifest["provenance"]["run_id"] == trained.latest.resolve().name
     assert manifest["content"]["snapshot"] == metrics["snapshot"]
-    assert manifest["content"]["config"] == recipe().model_dump(mode="json")
+    assert manifest["content"]["config"] == recipe().as_trained
     assert manifest["content"]["metrics"].items() <= metrics["models"]["two_stage"].items()
 
 

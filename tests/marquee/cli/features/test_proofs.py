@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from marquee import schema
-from marquee.cli.feature_parity import parity, simulate
+from marquee.cli.features.proofs import parity, simulate
 from marquee.data.warehouse import Warehouse
 from marquee.errors import ConfigError, MarqueeError, SourceError, WarehouseError
 from tests.factories import event_table

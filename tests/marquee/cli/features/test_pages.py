@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from marquee import schema
-from marquee.cli.feature_report import catalogue, report
+from marquee.cli.features.pages import catalogue, report
 from marquee.errors import ConfigError, FeatureStoreError, MarqueeError, SourceError
 from marquee.features.state import StateConfig, build_state
 from tests.factories import DAY_S, event_table
@@ -98,7 +98,7 @@ def test_catalogue_without_feast_is_one_line_with_the_remedy():
     program = (
         "import importlib.machinery as m; find = m.PathFinder.find_spec\n"
         "m.PathFinder.find_spec = lambda name, *rest: None if name == 'feast' else find(name, *rest)\n"
-        "from marquee.cli.feature_report import catalogue\n"
+        "from marquee.cli.features.pages import catalogue\n"
         "from marquee.errors import ConfigError\n"
         "try: catalogue()\n"
         "except ConfigError as error: print(error)"
