@@ -51,10 +51,6 @@ class Load:
     def statuses(self) -> Counter[int]:
         return Counter(reply.status for _, reply in self.replies)
 
-    @property
-    def longest_ms(self) -> float:
-        return 1e3 * max(seconds for seconds, _ in self.replies)
-
 
 @contextmanager
 def steady_load(server: Server, *users: str, clients: int = 3) -> Iterator[Load]:
