@@ -12,6 +12,7 @@ from marquee import schema
 from marquee.data.contract import check_chunk
 from marquee.data.ingest import IngestConfig
 from marquee.data.lines import source_errors
+from marquee.data.log_lines import RejectedLine
 from marquee.data.mapping import Mapping
 from marquee.data.readers import read_chunks
 from marquee.data.snapshot import Snapshot
@@ -20,7 +21,7 @@ from marquee.data.warehouse import CONTENTS, Warehouse
 from marquee.errors import ContractError, NotEnoughDataError, SourceError
 from marquee.monitoring.exposure import Exposure
 from marquee.monitoring.exposure_frame import assignments_frame, to_frame
-from marquee.monitoring.exposure_lines import RejectedExposure, exposure_files, read_exposures
+from marquee.monitoring.exposure_lines import exposure_files, read_exposures
 from marquee.monitoring.request_frame import requests_frame
 
 _BATCH: Final = 50_000
@@ -127,7 +128,7 @@ def _batches(paths: list[Path]) -> Iterator[tuple[list[Exposure], int]]:
     n_bad = 0
     for path in paths:
         for entry in read_exposures(path):
-            if isinstance(entry, RejectedExposure):
+            if isinstance(entry, RejectedLine):
                 n_bad += not entry.is_torn
             else:
                 held.append(entry)

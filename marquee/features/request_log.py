@@ -10,7 +10,6 @@ import os
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -19,8 +18,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marquee import schema
-from marquee.data.lines import open_text
-from marquee.data.records import TextRecords
+from marquee.data.log_lines import RejectedLine, read_entries
 from marquee.data.storage import exclusive_lock, storage_errors
 from marquee.errors import ContractError
 
@@ -69,23 +67,6 @@ class LoggedRequest(BaseModel):
             ) from err
         text = json.dumps(values | {"row": row}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode() + b"\n"
-
-
-@dataclass(frozen=True)
-class RejectedLine:
-    """A line that holds no request."""
-
-    line: int
-    """Counted from 1."""
-    field: str | None
-    """As "row.user_age"; None where the line is no JSON object at all."""
-    reason: str
-    is_torn: bool = False
-    """The last line of a log whose writer died; nothing is wrong with the others."""
-
-    def __str__(self) -> str:
-        where = f"line {self.line}" if self.field is None else f"line {self.line}, field {self.field}"
-        return f"{where}: {self.reason}"
 
 
 LogEntry: TypeAlias = LoggedRequest | RejectedLine
@@ -149,13 +130,7 @@ def read_requests(path: Path) -> Iterator[LogEntry]:
     Raises:
         SourceError: the file is missing, empty or binary.
     """
-    with open_text(path, encoding="utf-8", max_line_bytes=MAX_LINE_BYTES) as file:
-        for number, text in file.lines():
-            if text is None:
-                taken, file.records = file.records, TextRecords()
-                yield RejectedLine(number, None, taken.rejected[-1].reason.replace("_", " "))
-            elif text.strip():
-                yield parsed(text, line=number)
+    return read_entries(path, parsed, max_line_bytes=MAX_LINE_BYTES)
 
 
 def parsed(text: str, *, line: int) -> LogEntry:

@@ -1,14 +1,13 @@
 """The exposure log as it is read back: each line checked, bad ones told apart from good ones."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from marquee.data.lines import open_text, source_errors
-from marquee.data.records import TextRecords
+from marquee.data.lines import source_errors
+from marquee.data.log_lines import RejectedLine, read_entries
 from marquee.monitoring.exposure import FILE_PREFIX, Exposure
 
 MAX_LINE_BYTES: Final = 4 * 2**20
@@ -16,24 +15,7 @@ MAX_LINE_BYTES: Final = 4 * 2**20
 _EXPOSURE: Final = TypeAdapter(Exposure)
 
 
-@dataclass(frozen=True)
-class RejectedExposure:
-    """A line that holds no exposure."""
-
-    line: int
-    """Counted from 1."""
-    field: str | None
-    """As "items.2.position"; None where the line is no JSON object at all."""
-    reason: str
-    is_torn: bool = False
-    """The last line of a file whose writer died; nothing is wrong with the others."""
-
-    def __str__(self) -> str:
-        where = f"line {self.line}" if self.field is None else f"line {self.line}, field {self.field}"
-        return f"{where}: {self.reason}"
-
-
-ExposureEntry: TypeAlias = Exposure | RejectedExposure
+ExposureEntry: TypeAlias = Exposure | RejectedLine
 
 
 def exposure_files(folder: Path) -> list[Path]:
@@ -54,13 +36,7 @@ def read_exposures(path: Path) -> Iterator[ExposureEntry]:
     Raises:
         SourceError: the file is missing, empty or binary.
     """
-    with open_text(path, encoding="utf-8", max_line_bytes=MAX_LINE_BYTES) as file:
-        for number, text in file.lines():
-            if text is None:
-                taken, file.records = file.records, TextRecords()
-                yield RejectedExposure(number, None, taken.rejected[-1].reason.replace("_", " "))
-            elif text.strip():
-                yield parsed(text, line=number)
+    return read_entries(path, parsed, max_line_bytes=MAX_LINE_BYTES)
 
 
 def parsed(text: str, *, line: int) -> ExposureEntry:
@@ -70,5 +46,5 @@ def parsed(text: str, *, line: int) -> ExposureEntry:
     except ValidationError as err:
         fault = err.errors(include_url=False, include_input=False)[0]
     if fault["type"] == "json_invalid" and not text.endswith("\n"):  # only a file's last line has no line end
-        return RejectedExposure(line, None, "torn: its writer was stopped", is_torn=True)
-    return RejectedExposure(line, ".".join(map(str, fault["loc"])) or None, fault["msg"])
+        return RejectedLine(line, None, "torn: its writer was stopped", is_torn=True)
+    return RejectedLine(line, ".".join(map(str, fault["loc"])) or None, fault["msg"])

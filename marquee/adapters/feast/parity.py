@@ -21,8 +21,9 @@ from marquee import schema
 from marquee.adapters.feast.causes import Cause, cause_of
 from marquee.adapters.feast.door import FeatureDoor
 from marquee.adapters.feast.live import OlderEvents
+from marquee.data.log_lines import RejectedLine
 from marquee.errors import FeatureStoreError
-from marquee.features.request_log import LogEntry, LoggedRequest, RejectedLine, read_requests
+from marquee.features.request_log import LogEntry, LoggedRequest, read_requests
 
 
 class ParityConfig(BaseModel):

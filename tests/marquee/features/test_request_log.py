@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee import schema
+from marquee.data.log_lines import RejectedLine
 from marquee.errors import ContractError, SourceError, WarehouseError
-from marquee.features.request_log import LoggedRequest, RejectedLine, logging_to, parsed, read_requests
+from marquee.features.request_log import LoggedRequest, logging_to, parsed, read_requests
 
 ROW = {
     schema.USER_AGE: 33.0,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from marquee.data.log_lines import RejectedLine
 from marquee.errors import SourceError
 from marquee.monitoring.exposure import Exposure
-from marquee.monitoring.exposure_lines import RejectedExposure, exposure_files, parsed, read_exposures
+from marquee.monitoring.exposure_lines import exposure_files, parsed, read_exposures
 from tests.marquee.monitoring.exposure_factory import exposure
 
 
@@ -55,7 +56,7 @@ def test_bad_line_names_itself_and_its_field_and_the_others_are_read(tmp_path: P
 
     entries = list(read_exposures(path))
 
-    assert [type(each) for each in entries] == [Exposure, RejectedExposure, Exposure]
+    assert [type(each) for each in entries] == [Exposure, RejectedLine, Exposure]
     assert (entries[1].line, entries[1].field, entries[1].is_torn) == (2, field, False)
 
 

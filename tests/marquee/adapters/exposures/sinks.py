@@ -1,10 +1,8 @@
 """Sinks that fail to order, and what the tests of all sinks share."""
 
-import resource
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from marquee.adapters.exposures.sink import ExposureLine
 from marquee.errors import ExposureSinkError
@@ -13,17 +11,6 @@ from tests.marquee.monitoring.exposure_factory import exposure
 
 def lines(first: int, last: int) -> list[ExposureLine]:
     return [ExposureLine.of(exposure(number)) for number in range(first, last + 1)]
-
-
-@contextmanager
-def disk_with_room_for(n_bytes: int) -> Iterator[None]:
-    """No file of this process grows beyond this size; what of a write still fits is written."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

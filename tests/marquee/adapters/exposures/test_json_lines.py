@@ -11,9 +11,11 @@ import pytest
 
 from marquee.adapters.exposures.json_lines import JsonLinesSink
 from marquee.adapters.exposures.log import ExposureLog, RetryConfig
+from marquee.data.log_lines import RejectedLine
 from marquee.errors import ExposureSinkError
-from marquee.monitoring.exposure_lines import RejectedExposure, exposure_files, read_exposures
-from tests.marquee.adapters.exposures.sinks import disk_with_room_for, lines, wait_for
+from marquee.monitoring.exposure_lines import exposure_files, read_exposures
+from tests.full_disk import files_of_at_most
+from tests.marquee.adapters.exposures.sinks import lines, wait_for
 from tests.marquee.monitoring.exposure_factory import exposure
 
 ROOT = Path(__file__).parents[4]
@@ -38,7 +40,7 @@ while True:
 def read(folder: Path) -> list[str]:
     """Request ids of all files in the order of their names; a line that is none is not among them."""
     entries = [entry for path in exposure_files(folder) for entry in read_exposures(path)]
-    return [entry.request_id for entry in entries if not isinstance(entry, RejectedExposure)]
+    return [entry.request_id for entry in entries if not isinstance(entry, RejectedLine)]
 
 
 def test_batches_are_read_back_from_one_file(tmp_path: Path):
@@ -101,7 +103,7 @@ def test_full_disk_takes_none_of_a_batch_and_all_of_it_when_there_is_room(tmp_pa
     sink.write(lines(1, 2))
     room = exposure_files(tmp_path)[0].stat().st_size + 100  # a part of one more line
 
-    with disk_with_room_for(room), pytest.raises(ExposureSinkError, match="File too large") as caught:
+    with files_of_at_most(room), pytest.raises(ExposureSinkError, match="File too large") as caught:
         sink.write(lines(3, 5))
     before = read(tmp_path)
     sink.write(lines(3, 5))
@@ -116,7 +118,7 @@ def test_log_on_a_full_disk_counts_what_it_loses_and_goes_on_with_room(tmp_path:
     sink = JsonLinesSink(tmp_path)
     log = ExposureLog(sink, linger_ms=1, retry=RetryConfig(total_s=0))
 
-    with disk_with_room_for(100):
+    with files_of_at_most(100):
         log.offer(exposure(1))
         wait_for(lambda: log.counts.lost == 1)
     log.offer(exposure(2))
@@ -169,8 +171,8 @@ def test_killed_writer_leaves_whole_lines_and_all_that_it_called_written(tmp_pat
 
     entries = [entry for path in exposure_files(tmp_path) for entry in read_exposures(path)]
 
-    rejected = [entry for entry in entries if isinstance(entry, RejectedExposure)]
-    whole = [entry.request_id for entry in entries if not isinstance(entry, RejectedExposure)]
+    rejected = [entry for entry in entries if isinstance(entry, RejectedLine)]
+    whole = [entry.request_id for entry in entries if not isinstance(entry, RejectedLine)]
     assert writer.returncode == -signal.SIGKILL
     assert [entry.is_torn for entry in rejected] in ([], [True])
     assert whole == [f"r{number}" for number in range(len(whole))]

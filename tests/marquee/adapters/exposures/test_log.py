@@ -11,7 +11,8 @@ from marquee.adapters.exposures.log import ExposureCounts, ExposureLog, RetryCon
 from marquee.adapters.exposures.rows import SampledRows
 from marquee.errors import ConfigError, ExposureSinkError, WarehouseError
 from marquee.features.request_log import LoggedRequest, read_requests
-from tests.marquee.adapters.exposures.sinks import ScriptedSink, StuckSink, disk_with_room_for
+from tests.full_disk import files_of_at_most
+from tests.marquee.adapters.exposures.sinks import ScriptedSink, StuckSink
 from tests.marquee.monitoring.exposure_factory import exposure
 
 SOON = RetryConfig(total_s=30, first_wait_s=0.001, longest_wait_s=0.002)
@@ -264,7 +265,7 @@ def test_row_that_a_full_disk_tore_is_lost_alone(tmp_path: Path):
     first, second, third = (row(number).to_line() for number in (1, 2, 3))
     rows.write(row(1))
 
-    with disk_with_room_for(len(first) + 20), pytest.raises(WarehouseError, match="File too large"):
+    with files_of_at_most(len(first) + 20), pytest.raises(WarehouseError, match="File too large"):
         rows.write(row(2))
     torn = rows.path.read_bytes()
     rows.write(row(3))

@@ -1,11 +1,8 @@
 """Stores that are missing, locked, damaged, full or out of reach: each is one clear error."""
 
 import os
-import resource
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +14,7 @@ from marquee.adapters.feast.faults import store_errors
 from marquee.errors import FeatureStoreError
 from marquee.features.state import StateFolder, build_state
 from tests.factories import DAY_S, SECOND_US, event_table
+from tests.full_disk import files_of_at_most
 from tests.marquee.adapters.feast.place import EPOCH, REPO, at, build, door, filled
 
 REDIS = """
@@ -53,17 +51,6 @@ def refused(store: FeatureDoor) -> FeatureStoreError:
     with pytest.raises(FeatureStoreError) as refusal:
         store.get_user_row("ranking_v1", "u0", now=at(14))
     return refusal.value
-
-
-@contextmanager
-def files_of_at_most(n_bytes: int) -> Iterator[None]:
-    """What a full disk does: the system refuses to let a file grow."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # --- SQLite ---------------------------------------------------------------------------------------------
