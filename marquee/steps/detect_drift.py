@@ -1,7 +1,6 @@
 """Hold a window against the past: data gate, statistics, decision, report."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ import polars as pl
 from marquee import schema
 from marquee.adapters.evidently import DriftReport, write_report
 from marquee.adapters.object_store import ObjectStore
-from marquee.adapters.webhook import post_text
 from marquee.errors import ConfigError, ConflictError, ObjectMissingError, StepError
 from marquee.monitoring.decision import Decision, QualityFacts, WindowFacts, as_markdown
 from marquee.monitoring.drift import calibrate, judge_window
@@ -29,6 +27,7 @@ from marquee.monitoring.window import Window, window_of
 from marquee.packing import Model
 from marquee.steps.drift_lists import ask_bundle
 from marquee.steps.drift_windows import Events, Wanted, read_windows, spans_of, window_name
+from marquee.steps.notify import tell
 from marquee.steps.task import Task
 
 DECISION: Final = "decision.json"
@@ -176,9 +175,9 @@ def _between(table: pl.DataFrame, window: Events, *, start_us: int | None = None
 
 
 def _exposures(folder: Path) -> pl.DataFrame:
-    """What was shown to known users on the home surface, once each."""
+    """What was shown on the home surface, once each: other lists have no ranker's scores."""
     read = (entry for file in exposure_files(folder) for entry in read_exposures(file))
-    table = to_frame(entry for entry in read if isinstance(entry, Exposure))
+    table = to_frame(entry for entry in read if isinstance(entry, Exposure) and entry.surface == "home")
     return table.unique([schema.REQUEST_ID, schema.POSITION], keep="first", maintain_order=True)
 
 
@@ -277,16 +276,7 @@ def _say(decision: Decision, task: Task) -> None:
     """Log a verdict, and post those that somebody should hear of; a message that fails fails nothing."""
     outcome = decision.outcome
     text = f"marquee drift, {decision.window.window_id}: {outcome.verdict}. {outcome.reason}"
-    text = "\n".join([text, *decision.quality.words])
-    log = logging.getLogger("marquee.steps")
-    log.info(text)
-    if outcome.verdict in LOUD and task.settings.notify_url:
-        try:
-            failed = post_text(task.settings.notify_url, text)
-        except ConfigError as refused:
-            failed = str(refused)
-        if failed:
-            log.warning(failed)
+    tell("\n".join([text, *decision.quality.words]), task, is_for_people=outcome.verdict in LOUD)
 
 
 def scalars(decision: Decision) -> dict[str, float]:

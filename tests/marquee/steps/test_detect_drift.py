@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -117,7 +118,16 @@ def test_exposures_bring_scores_and_sources(quiet: Path, tmp_path: Path):
     assert decision.source_distance == pytest.approx(0, abs=0.1)
 
 
-def _write_exposures(folder: Path, warehouse: Path) -> Path:
+def test_exposures_of_other_surfaces_are_no_lists_of_the_model(quiet: Path, tmp_path: Path):
+    log = _write_exposures(tmp_path / "log", quiet, surface="popular")
+
+    decision = detect(question(quiet, exposures=log), DriftState(), tmp_path / "out", now=NOW).decision
+
+    assert decision.z["top_score_wasserstein"] is None
+    assert decision.source_distance is None
+
+
+def _write_exposures(folder: Path, warehouse: Path, **fields: Any) -> Path:
     """Two places for each user and week, of two routes whose share does not change."""
     folder.mkdir()
     events = Warehouse(warehouse).read_interactions(columns=["user_id", "timestamp"]).unique("user_id")
@@ -125,7 +135,7 @@ def _write_exposures(folder: Path, warehouse: Path) -> Path:
     for number, (user, time) in enumerate(sorted(events.iter_rows())):
         items = (shown(1, route="ease", score=0.9 + number % 7 / 100), shown(2, route="popular", score=0.1))
         time_us = round(time.timestamp() * 1e6)
-        made = exposure(number, user_id=user, time_us=time_us, items=items)
+        made = exposure(number, user_id=user, time_us=time_us, items=items, **fields)
         lines.append(TypeAdapter(Exposure).dump_json(made).decode())
     (folder / f"{FILE_PREFIX}2024.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert exposure_files(folder)
