@@ -19,7 +19,7 @@ from marquee.candidates.similar_index import SimilarConfig
 from marquee.candidates.union import UnionConfig
 from marquee.data.datasets.fetch import DatasetConfig
 from marquee.data.splits import TemporalConfig
-from marquee.data.yaml_text import read_yaml
+from marquee.data.yaml_text import fault_of, read_yaml
 from marquee.errors import ConfigError
 from marquee.evaluation.evaluate import EvaluationConfig
 from marquee.evaluation.gate import GateConfig
@@ -122,16 +122,6 @@ class TrainingConfig(Seeded):
                 fault_of(error, where=where),
                 remedy="`marquee train --show-config` prints every key with its default.",
             ) from error
-
-
-def fault_of(error: ValidationError, *, where: str) -> str:
-    """The first fault of plain values: origin, key, value seen, and what is wrong with it."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "value_error" and isinstance(first["input"], Mapping):
-        # It is of several keys and names them itself; the value would be all of them.
-        return f"{where}: {key}: {first['ctx']['error']}." if key else f"{where}: {first['ctx']['error']}."
-    return f"{where}: {key or '(top level)'} = {first['input']!r}: {first['msg']}."
 
 
 def _numbers(values: object, key: str = "") -> Iterator[tuple[str, float]]:

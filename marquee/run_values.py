@@ -7,9 +7,9 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from marquee.config import TrainingConfig, fault_of
+from marquee.config import TrainingConfig
 from marquee.data.datasets.catalogue import dataset_names
-from marquee.data.yaml_text import read_yaml
+from marquee.data.yaml_text import fault_of, read_yaml
 from marquee.errors import ConfigError
 
 MAX_PARAMETER_BYTES: Final = 100_000

@@ -280,7 +280,7 @@ def _crown(dataset: str | None, runs: Path | None) -> "Crown | None":
 def _config(file: Path | None) -> "CanaryConfig":
     from pydantic import ValidationError
 
-    from marquee.data.yaml_text import read_yaml
+    from marquee.data.yaml_text import fault_of, read_yaml
     from marquee.monitoring.canary_config import CanaryConfig
 
     if file is None:
@@ -288,10 +288,8 @@ def _config(file: Path | None) -> "CanaryConfig":
     try:
         return CanaryConfig.model_validate(read_yaml(file, option="--config") or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
         raise ConfigError(
-            f"{file}: {key + ': ' if key else ''}{first['msg']}, not {str(first['input'])[:60]!r}.",
+            fault_of(error, where=str(file)),
             remedy="Correct it; defaults: marquee.monitoring.canary_config.",
         ) from error
 

@@ -95,7 +95,7 @@ def _config(path: Path | None, *, control: str | None, window_hours: float | Non
     """
     from pydantic import ValidationError
 
-    from marquee.data.yaml_text import read_yaml
+    from marquee.data.yaml_text import fault_of, read_yaml
     from marquee.errors import ConfigError
     from marquee.experiment_report.analysis import ReportConfig
 
@@ -110,11 +110,8 @@ def _config(path: Path | None, *, control: str | None, window_hours: float | Non
             (values or {}) | {key: value for key, value in given.items() if value is not None}
         )
     except ValidationError as err:
-        fault = err.errors()[0]
-        key = ".".join(map(str, fault["loc"])) or "settings"
         raise ConfigError(
-            f"{key} = {str(fault['input'])[:80]}: {fault['msg']}.",
-            remedy="Mend the option or the file of settings.",
+            fault_of(err, where="the settings"), remedy="Mend the option or the file of settings."
         ) from err
 
 

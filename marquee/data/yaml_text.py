@@ -1,9 +1,11 @@
 """YAML that a user wrote, as plain values or one clear error."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
 from marquee.errors import ConfigError
 
@@ -48,3 +50,13 @@ def parse_yaml(text: str, *, origin: str) -> object:
         raise ConfigError(
             f"{origin} is not valid YAML: it is nested too deeply.", remedy="Mend its brackets."
         ) from err
+
+
+def fault_of(error: ValidationError, *, where: str) -> str:
+    """The first fault of plain values: origin, key, value seen, and what is wrong with it."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):
+        # It is of several keys and names them itself; the value would be all of them.
+        return f"{where}: {key}: {first['ctx']['error']}." if key else f"{where}: {first['ctx']['error']}."
+    return f"{where}: {key or '(top level)'} = {first['input']!r}: {first['msg']}."
