@@ -1,7 +1,7 @@
 """From checked instances to predictions: assign, read the user's row, make the list, log it."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -176,8 +176,8 @@ class Engine:
             metrics.degraded.labels(reason).inc()
         if answered.listed.is_fallback:
             metrics.fallback.labels(surface).inc()
-        for item in answered.listed.items:
-            metrics.item(slot.name, item.route).inc()
+        for route, n_shown in Counter(item.route for item in answered.listed.items).items():
+            metrics.item(slot.name, route).inc(n_shown)
         if surface == "home" and answered.listed.items:
             metrics.candidate(slot.name).observe(answered.listed.n_candidates)
             metrics.best_score(slot.name).observe(answered.listed.items[0].score)

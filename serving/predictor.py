@@ -155,6 +155,3 @@ def decoded(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"Unrecognized request format: {error}") from error
-
-
-__all__ = ["Instance", "MarqueeModel", "decoded", "request_id_of"]

@@ -190,10 +190,10 @@ class Slots:
         """Take over item matrices that were exported since."""
         for storage in {slot.storage for slot in self.current.values()}:
             path = self.matrix_folder(storage)
-            refused = self._refused_matrices.get(storage)
-            if refused is not None and not self._is_due(refused, _files(path)):
+            seen, refused = _files(path), self._refused_matrices.get(storage)
+            if refused is not None and not self._is_due(refused, seen):
                 continue
-            seen, held, folder = _files(path), self._matrices.get(storage), ItemMatrixFolder(path)
+            held, folder = self._matrices.get(storage), ItemMatrixFolder(path)
             try:
                 version = folder.current_version()
                 if version is not None and (held is None or held.version != version):

@@ -40,7 +40,6 @@ class DataCheck:
     seen: float
     limit: str
     passed: bool
-    blocks: bool = True
 
 
 class _Knobs(ConfigPart):
@@ -92,7 +91,7 @@ def as_markdown(checks: list[DataCheck]) -> str:
 
 
 def _as_check(check: QualityCheck) -> DataCheck:
-    return DataCheck(f"{check.source}: {check.name}", check.seen, check.limit, check.passed, check.blocks)
+    return DataCheck(f"{check.source}: {check.name}", check.seen, check.limit, check.passed)
 
 
 def _sizes(facts: Data, warehouse: Warehouse, snapshot: Snapshot, limits: DataLimits) -> Iterator[DataCheck]:
