@@ -7,9 +7,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -17,7 +16,7 @@ from marquee.adapters.deployment import MetricsUnavailableError
 from marquee.adapters.prometheus import MetricsConfig, PrometheusMetrics, increase
 from marquee.adapters.prometheus_api import PrometheusApi, PrometheusConfig, Series
 from marquee.errors import ConfigError
-from tests.marquee.adapters.prometheus_stub import SCRAPE_S, Scraped, Server, answering
+from tests.marquee.adapters.prometheus_stub import SCRAPE_S, Scraped, Server, answering, listening
 
 UNTIL = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SINCE = UNTIL - timedelta(minutes=30)
@@ -226,15 +225,8 @@ def saying(status: int, body: bytes, *, delay_s: float = 0) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

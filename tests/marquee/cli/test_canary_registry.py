@@ -3,25 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from marquee.adapters.deployment_document import DocumentDeployment
-from marquee.adapters.mlflow import Registry, Tracking
+from marquee.adapters.mlflow import Registry
 from marquee.adapters.object_store import open_store
 from tests.marquee.adapters.mlflow.empty_store import empty_store, runs  # noqa: F401 - fixtures
 from tests.marquee.adapters.mlflow.finished_run import FinishedRun, write_run
+from tests.marquee.cli.registry_here import own_store, registry  # noqa: F401 - fixtures
 from tests.small_run import Outcome, Place, run_here
-
-
-@pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MARQUEE_MODELS"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def registry(runs: Path) -> Registry:  # noqa: F811
-    return Registry("ml-100k", Tracking.of(runs, {}), open_store(str(runs / "models")))
 
 
 def registered(registry: Registry, runs: Path, name: str, *, passed: bool = True) -> FinishedRun:  # noqa: F811

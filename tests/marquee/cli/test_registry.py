@@ -7,18 +7,8 @@ from marquee.adapters.mlflow import Registry, Tracking
 from marquee.adapters.object_store import open_store
 from tests.marquee.adapters.mlflow.empty_store import empty_store, runs  # noqa: F401 - fixtures
 from tests.marquee.adapters.mlflow.finished_run import FinishedRun, write_run
+from tests.marquee.cli.registry_here import own_store, registry  # noqa: F401 - fixtures
 from tests.small_run import Outcome, Place, run_here
-
-
-@pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MARQUEE_MODELS"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def registry(runs: Path) -> Registry:  # noqa: F811
-    return Registry("ml-100k", Tracking.of(runs, {}), open_store(str(runs / "models")))
 
 
 @pytest.fixture
@@ -75,7 +65,7 @@ def test_list_before_anything_says_so(tmp_path: Path):
 
 def test_promote_and_rollback_move_registry_and_link_alike(
     runs: Path,  # noqa: F811
-    registry: Registry,
+    registry: Registry,  # noqa: F811
     two: list[FinishedRun],
 ):
     assert marquee(runs, "promote", two[0].bundle_id, "--json").json["aliases"] == ["champion"]
