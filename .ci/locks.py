@@ -26,6 +26,7 @@ FOLDER = Path("requirements")
 CONSTRAINTS = FOLDER / "constraints.txt"
 STAMP = "# compiled by `make lock` from the dependencies with sha256 "
 STAMP_APART = "# compiled by `make lock`, apart from the others, from the requirements with sha256 "
+FORM = ("--generate-hashes", "--annotation-style", "line", "--no-strip-extras")
 PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s\\;]+)", re.MULTILINE)
 
 
@@ -127,12 +128,24 @@ def compile_all(*, upgrade: bool) -> None:
         source = str(build) if name == "build" else str(PYPROJECT)
         extra = [] if name in ("build", "core") else ["--extra", name]
         pins = ["--constraints", str(CONSTRAINTS), "--upgrade"]  # upgrade: as far as the constraints say
-        form = ["--generate-hashes", "--annotation-style", "line"]
-        uv_compile(source, FOLDER / f"{name}.txt", *pins, *form, *extra)
+        uv_compile(source, FOLDER / f"{name}.txt", *pins, *FORM, *extra)
+        pin_without_extras(FOLDER / f"{name}.txt")
     stamp = f"{STAMP}{fingerprint(declaration)}\n"
     for path in (CONSTRAINTS, *(FOLDER / f"{name}.txt" for name in lock_names(declaration))):
         path.write_text(stamp + path.read_text(encoding="utf-8"), encoding="utf-8")
     compile_apart(upgrade=upgrade)
+
+
+def pin_without_extras(lock: Path) -> None:
+    """Give each `name[extra]==…` of a lock a twin `name==…`.
+
+    With hashes required, older pips (Python 3.11 brings one) take neither for the other: what asks for
+    `pandas[parquet]` fails without the first line, and what asks for `pandas` without the second.
+    """
+    entries = re.split(r"^(?=\S)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    twins = [re.sub(r"^([a-z0-9._-]+)\[[^\]]*\]==", r"\1==", entry) for entry in entries]
+    pinned = [twin + entry if twin != entry else entry for twin, entry in zip(twins, entries, strict=True)]
+    lock.write_text("".join(pinned), encoding="utf-8")
 
 
 def compile_apart(*, upgrade: bool) -> None:
@@ -145,8 +158,8 @@ def compile_apart(*, upgrade: bool) -> None:
         source.parent.mkdir(parents=True, exist_ok=True)
         shared = [f"{package}=={ours[package]}" for package in apart["same-as-ours"]]
         source.write_text("\n".join([*apart["requires"], *shared]) + "\n", encoding="utf-8")
-        form = ["--generate-hashes", "--annotation-style", "line", *(["--upgrade"] if upgrade else [])]
-        uv_compile(str(source), output, *form)
+        uv_compile(str(source), output, *FORM, *(["--upgrade"] if upgrade else []))
+        pin_without_extras(output)
         stamp = f"{STAMP_APART}{fingerprint(apart)}\n"
         output.write_text(stamp + output.read_text(encoding="utf-8"), encoding="utf-8")
 

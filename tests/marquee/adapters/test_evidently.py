@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tomllib
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from marquee.monitoring import distances
 
 ROOT = Path(__file__).parents[3]
 END = datetime(2024, 6, 1, tzinfo=UTC)
-needs_evidently = pytest.mark.skipif(find_spec("evidently") is None, reason="Evidently is not installed")
 
 
 def sample(n: int = 500, *, seed: int = 0, shift: float = 0.0) -> pl.DataFrame:
@@ -39,7 +37,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> subject.DriftReport:
     return write_report(there, here, tmp_path_factory.mktemp("report"), window_end=END)
 
 
-@needs_evidently
 def test_report_shows_the_distances_that_the_verdict_is_made_of(drawn: subject.DriftReport):
     there, here = sample(), sample(400, seed=1, shift=20)
     counts = [each["genre"].value_counts().sort("genre")["count"].to_numpy() for each in (there, here)]
@@ -53,7 +50,6 @@ def test_report_shows_the_distances_that_the_verdict_is_made_of(drawn: subject.D
     )
 
 
-@needs_evidently
 @pytest.mark.parametrize(
     ("method", "ours"), [("psi", distances.psi), ("jensenshannon", distances.jensen_shannon)]
 )
@@ -67,7 +63,6 @@ def test_distance_of_categories_is_evidently_s(method: str, ours, monkeypatch, t
     assert found == pytest.approx(ours(np.array([50.0, 30, 20]), np.array([10.0, 60, 0])), abs=1e-12)
 
 
-@needs_evidently
 def test_p_value_of_kolmogorov_and_smirnov_is_evidently_s(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(subject, "NUMBER_METHOD", "ks")
     there, here = sample(60), sample(50, seed=1, shift=3)
@@ -78,7 +73,6 @@ def test_p_value_of_kolmogorov_and_smirnov_is_evidently_s(monkeypatch, tmp_path:
     assert found == pytest.approx(ours, abs=1e-12)
 
 
-@needs_evidently
 def test_report_is_one_file_that_asks_no_other_host(drawn: subject.DriftReport):
     assert drawn.html is not None
     page = drawn.html.read_text(encoding="utf-8")
@@ -88,7 +82,6 @@ def test_report_is_one_file_that_asks_no_other_host(drawn: subject.DriftReport):
     assert '<link href="http' not in page
 
 
-@needs_evidently
 def test_report_as_json_names_method_and_threshold_of_each_column(drawn: subject.DriftReport):
     assert drawn.json is not None
     metrics = json.loads(drawn.json.read_text(encoding="utf-8"))["metrics"]
@@ -99,7 +92,6 @@ def test_report_as_json_names_method_and_threshold_of_each_column(drawn: subject
     assert named == {"age": ("wasserstein", 0.1), "genre": ("jensenshannon", 0.1)}
 
 
-@needs_evidently
 def test_report_that_evidently_fails_at_hands_its_traceback_on(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(subject, "NUMBER_METHOD", "no such method")
 
@@ -109,7 +101,6 @@ def test_report_that_evidently_fails_at_hands_its_traceback_on(monkeypatch, tmp_
     assert found.fault.startswith("Traceback")
 
 
-@needs_evidently
 def test_versions_of_the_lock_import_together():
     import evidently
     import pandas as pd
