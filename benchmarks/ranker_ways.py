@@ -73,6 +73,7 @@ def own_ways(trees: Trees) -> Iterator[Way]:
         return extreme.inplace_predict(rows, predict_type="margin", validate_features=False)
 
     yield Way("LightGBM: predict, one thread", "lightgbm", trees.lightgbm.score, is_ours=True)
+    yield Way("LightGBM: compiled, as a server does", "lightgbm", trees.lightgbm.compiled().score)
     yield Way("LightGBM: predict, all threads", "lightgbm", lambda rows: light.predict(rows, raw_score=True))
     yield Way("LightGBM: C API, whole matrix", "lightgbm", _whole_matrix(light))
     yield Way("LightGBM: C API, row by row, fast", "lightgbm", _row_by_row(light, trees.n_features))

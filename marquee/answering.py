@@ -90,7 +90,7 @@ class AnsweringModel:
     @classmethod
     def of(cls, model: Model) -> Self:
         """Of a bundle that was read."""
-        recommender = model.recommender
+        recommender = model.recommender.compiled()
         n_items = len(recommender.items)
         routes = recommender.routes
         # Both need the movies' state and nothing else: a bundle without them has those surfaces, too.

@@ -28,7 +28,7 @@ from marquee.policy.eligibility import blocked_items, hidden_items
 from marquee.policy.minimum_history import without_short_histories
 from marquee.policy.restrictions import UNRESTRICTED, Restrictions
 from marquee.policy.rules import PolicyConfig
-from marquee.ranking.ranker import Ranker
+from marquee.ranking.ranker import CompilableRanker, Ranker
 from marquee.ranking.ratings import RatingModel
 
 Progress = Callable[[int, int], None]
@@ -97,6 +97,10 @@ class Recommender:
     def with_ranker(self, ranker: Ranker) -> Self:
         """The same first stage under a ranker."""
         return replace(self, ranker=ranker)
+
+    def compiled(self) -> Self:
+        """The same model with its ranker as machine code, for many requests of one query each."""
+        return self.with_ranker(self.ranker.compiled()) if isinstance(self.ranker, CompilableRanker) else self
 
     def with_states(self, states: MovieStates) -> Self:
         """The same model with the movies' state of other moments."""

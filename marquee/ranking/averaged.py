@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from marquee.errors import BundleError
 from marquee.ranking.lightgbm import LightGbmConfig, LightGbmRanker, parameters
 from marquee.ranking.one_route import OneRouteRanker
-from marquee.ranking.ranker import Ranker, TrainingSet
+from marquee.ranking.ranker import CompilableRanker, Ranker, TrainingSet
 from marquee.ranking.route_blend import RouteBlend
 from marquee.ranking.xgboost import XgBoostRanker
 
@@ -58,6 +58,11 @@ class AveragedRanker:
         for part, spread in zip(self.parts, self.spreads, strict=True):
             total += part.score(features) / spread
         return total
+
+    def compiled(self) -> Self:
+        """The same with those parts compiled that can be."""
+        parts = (part.compiled() if isinstance(part, CompilableRanker) else part for part in self.parts)
+        return replace(self, parts=tuple(parts))
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sums of the parts' contributions, `(n_rows, n_features + 1) float64`."""

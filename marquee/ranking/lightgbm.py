@@ -1,6 +1,6 @@
 """LightGBM's LambdaMART behind the ranker protocol."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from marquee.errors import BundleError
+from marquee.ranking.compiled_trees import CompiledTrees, compiled_like
 from marquee.ranking.ranker import OnRound, TrainingSet, ignore_round
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class LightGbmRanker:
 
     name: ClassVar[str] = "lightgbm"
     booster: "lgb.Booster"
+    trees: CompiledTrees | None = None
+    """The same model as machine code, for few rows at a time."""
 
     @classmethod
     def fit(
@@ -76,8 +79,15 @@ class LightGbmRanker:
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores, `(n_rows,) float64`; few rows are scored by one thread."""
-        threads = 1 if len(features) < ROWS_FOR_THREADS else 0  # 0: as many as there are
+        is_few = len(features) < ROWS_FOR_THREADS
+        if self.trees is not None and is_few:
+            return self.trees.score(features)
+        threads = 1 if is_few else 0  # 0: as many as there are
         return np.asarray(self.booster.predict(features, raw_score=True, num_threads=threads), np.float64)
+
+    def compiled(self) -> Self:
+        """The same ranker, as machine code where that can be had and scores to the bit alike."""
+        return replace(self, trees=compiled_like(self.to_text(), replace(self, trees=None).score))
 
     def score_rounds(self, features: NDArray[np.float32], first: int, last: int) -> NDArray[np.float64]:
         """What some of the rounds add, `(n_rows,) float64`."""

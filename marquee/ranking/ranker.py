@@ -63,6 +63,15 @@ class BoostedRanker(Ranker, Protocol):
         ...
 
 
+@runtime_checkable
+class CompilableRanker(Ranker, Protocol):
+    """A ranker that can be made faster at the price of a start that takes longer."""
+
+    def compiled(self) -> Self:
+        """The same ranker as machine code, where that can be had; it scores to the bit alike."""
+        ...
+
+
 OnRound = Callable[[int, BoostedRanker], None]
 """Hears the number of finished rounds and the ranker so far; what it raises ends the fit."""
 
