@@ -153,7 +153,8 @@ class Engine:
 
     async def _list(self, answered: Answered, *, is_busy: bool) -> None:
         if is_busy:
-            answered.degraded = ["overloaded"]
+            if "overloaded" not in answered.degraded:  # a user's row that was not asked for says it, too
+                answered.degraded.append("overloaded")
             make_popular(answered)
             return
         self._waiting += 1

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from marquee.errors import MarqueeError
 from serving.breaker import Breaker
+from serving.logs import LOG
 
 TIMEOUT_S: Final = 0.02
 """How long a request waits for the store."""
@@ -57,8 +58,6 @@ class UserRows:
     breaker: Breaker = field(default_factory=Breaker)
     service_hash: str = ""
     """What the rows mean (`FeatureDoor.service_hash`); empty where no store could be opened yet."""
-    last_error: str = ""
-    """In words, for the log."""
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(READERS, thread_name_prefix="user-row"), repr=False
     )
@@ -85,13 +84,20 @@ class UserRows:
         except BaseException:  # cancelled, or a fault of ours: without a word the next trial would never come
             self.breaker.gave_up()
             raise
-        self.breaker.succeeded()
+        self._succeeded()
         return UserState(values)
 
     def _failed(self, fault: str, words: str) -> UserState:
+        was_open = self.breaker.is_open
         self.breaker.failed()
-        self.last_error = words
+        if self.breaker.is_open and not was_open:
+            LOG.warning("the online store is left alone for a while: %s", words)
         return UserState(NOTHING, fault)
+
+    def _succeeded(self) -> None:
+        if self.breaker.is_open:
+            LOG.warning("the online store answers again")
+        self.breaker.succeeded()
 
     def _done(self, reading: "asyncio.Future[Mapping[str, Any]]") -> None:
         """Counts a read as over, also one that nobody waits for any more."""
