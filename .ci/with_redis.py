@@ -1,18 +1,18 @@
 """Run a command with a Redis server of its own on a free loopback port, and stop that server.
 
-The server is Debian's `redis-server`; where it is missing, apt-get installs it if this is root, or a
-CI machine on which sudo asks for no password. Its
-address is in MARQUEE_TEST_REDIS of the command. Run as `make test-services`.
+The server is Debian's `redis-server`, installed where that may be (debian.py). Its address is in
+MARQUEE_TEST_REDIS of the command. Run as `make test-services`.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import debian
 
 PATIENCE_SECONDS = 10
 
@@ -23,19 +23,9 @@ def server_program() -> str:
     Raises:
         SystemExit: it is missing and can't be installed from here.
     """
-    if found := shutil.which("redis-server"):
+    if found := debian.program("redis-server"):
         return found
-    may_install = os.geteuid() == 0 or bool(os.environ.get("CI") and shutil.which("sudo"))
-    if may_install and shutil.which("apt-get"):
-        print("installing redis-server with apt-get")
-        before = [] if os.geteuid() == 0 else ["sudo", "--non-interactive", "--preserve-env"]
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "redis-server"]):
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-            words = [*before, "apt-get", *command]
-            subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
-        if found := shutil.which("redis-server"):
-            return found
-    sys.exit("error: redis-server is not installed: apt-get install redis-server")
+    sys.exit(f"error: {debian.missing('redis-server')}")
 
 
 def free_port() -> int:
