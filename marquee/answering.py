@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from marquee import schema
 from marquee.candidates.popular import Popular
 from marquee.candidates.route import Route
-from marquee.candidates.trending import Trending, TrendingConfig
+from marquee.candidates.surge_board import SurgeBoard
+from marquee.candidates.trending import Trending, TrendingConfig, with_surges
 from marquee.candidates.union import top_items
 from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX
@@ -29,6 +30,9 @@ SIMILAR: Final = "similar"
 """A surface, and the basis and route of what is shown for its likeness to an item."""
 EXPLAINED: Final = ExplainConfig(contributions=5)
 """How far a request that asks for explanations is looked into."""
+
+ON_SURFACE: Final = TrendingConfig(recent_days=1, usual_days=30, prior_events=0.5)
+"""What the surface of trending calls a surge where no board of the last hours says more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +88,10 @@ class AnsweringModel:
     model: Model
     recommender: Recommender
     titles: Sequence[str] = field(repr=False)  # by item index, with years
-    trending: Route = field(repr=False)
+    trending: Trending = field(repr=False)
     popular: Route = field(repr=False)
+    board: SurgeBoard | None = None
+    """What surges by the hour; without one, or where it is not of the time asked for, by the day."""
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -94,19 +100,24 @@ class AnsweringModel:
         n_items = len(recommender.items)
         routes = recommender.routes
         # Both need the movies' state and nothing else: a bundle without them has those surfaces, too.
-        trending = Trending(np.full(n_items, -np.inf, np.float32), TrendingConfig())
+        fitted = routes.get(Trending.name)
+        surge = fitted.surge if isinstance(fitted, Trending) else np.full(n_items, -np.inf, np.float32)
         counts = np.nan_to_num(np.expm1(recommender.catalogue.states.log_events[-1]))
         return cls(
             model,
             recommender,
             [title_of(row) for row in model.movies.iter_rows(named=True)],
-            routes.get(Trending.name, trending),
+            Trending(surge, ON_SURFACE),
             routes.get(Popular.name, Popular(counts.astype(np.float32))),
         )
 
     def with_states(self, states: MovieStates) -> Self:
         """The same model with the movies' state of another moment."""
         return replace(self, recommender=self.recommender.with_states(states))
+
+    def with_surges(self, board: SurgeBoard | None) -> Self:
+        """The same model with what surges by the hour."""
+        return replace(self, board=board)
 
     @cached_property
     def item_ids(self) -> list[str]:
@@ -121,7 +132,7 @@ class AnsweringModel:
         if ask.surface == SIMILAR:
             return self._similar(ask)
         if ask.surface == "trending":
-            return self._by_route(ask, self.trending, Basis.POPULAR_NOW)
+            return self._trending(ask)
         return self._by_route(ask, self.popular, Basis.POPULAR)
 
     def _home(self, ask: Ask) -> Listed:
@@ -183,6 +194,36 @@ class AnsweringModel:
         items = top_items(scores, ask.n)[0]
         words = in_words(Reason(basis), 0, self.model.movies)
         return self._plain(items, scores[0, items], route.name, basis.value, words)
+
+    def _trending(self, ask: Ask) -> Listed:
+        """A few that surge first, then what is popular lately."""
+        lately, surge = self._standing(int(ask.query.time_us[0]))
+        hidden = self.recommender.blocked(ask.query, ask.restrictions)[0]
+        scores = with_surges(np.where(hidden, -np.inf, lately), surge, ask.n)
+        items = top_items(scores[np.newaxis], ask.n)[0]
+        words = in_words(Reason(Basis.POPULAR_NOW), 0, self.model.movies)
+        return self._plain(items, scores[items], Trending.name, Basis.POPULAR_NOW.value, words)
+
+    def _standing(self, time_us: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Popularity lately and surges of all items at a moment, `(n_items,)` each."""
+        moment = int(self.recommender.catalogue.states.moment_of(np.array([time_us]))[0])
+        lately, surge = (each[moment] for each in self._standings)
+        if self.board is not None and self.board.speaks_of(time_us):
+            return lately, self._board_scores
+        return lately, surge
+
+    @cached_property
+    def _standings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        states = self.recommender.catalogue.states
+        if schema.MOVIE_STATISTICS_VIEW in self.recommender.views_off:
+            levels = np.tile(self.trending.surge, (len(states.moments_us), 1))
+            return levels, np.zeros_like(levels)
+        return self.trending.parts(states)
+
+    @cached_property
+    def _board_scores(self) -> NDArray[np.float32]:
+        assert self.board is not None  # noqa: S101 - for the type
+        return self.board.scores(self.recommender.items)
 
     def _plain(  # one sentence for the whole list
         self,

@@ -112,6 +112,7 @@ class Housekeeping:
         looks: tuple[Callable[[], None], ...] = (
             slots.look_at_bundles,
             slots.look_at_matrices,
+            slots.look_at_surges,
             lambda: self.store.connect(self.engine.rows, slots.current.values()),
             lambda: self.experiments.look(self.engine),
         )
@@ -147,6 +148,16 @@ def follow(metrics: Metrics, engine: Engine) -> None:
         "marquee_item_matrix_age_seconds",
         "Age of the movies' state that lists are made of.",
         lambda: {name: age_seconds(slot.state_as_of_us) for name, slot in slots.current.items()},
+        "variant",
+    )
+    metrics.follow(
+        "marquee_bundle_trained_timestamp_seconds",
+        "When each bundle was trained.",
+        lambda: {
+            name: trained.timestamp()
+            for name, slot in slots.current.items()
+            if (trained := slot.trained_at) is not None
+        },
         "variant",
     )
     metrics.follow(

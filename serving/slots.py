@@ -11,6 +11,7 @@ from typing import Final, Protocol, Self
 
 from marquee.answering import AnsweringModel, Ask
 from marquee.bundle import MANIFEST
+from marquee.candidates.surge_board import BOARD, SurgeBoard
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.errors import BundleError, FeatureStoreError, MarqueeError
 from marquee.features.item_matrix import ItemMatrixFolder
@@ -50,6 +51,12 @@ class Slot:
         """The warehouse that it learned from, which names its feature state, too."""
         name: str = self.answering.model.manifest.provenance["warehouse"]
         return name
+
+    @property
+    def trained_at(self) -> datetime | None:
+        """When the bundle was trained; None where its manifest does not say."""
+        text = self.answering.model.manifest.provenance.get("created_at")
+        return None if text is None else datetime.fromisoformat(text)
 
     @property
     def state_as_of_us(self) -> int:
@@ -102,6 +109,8 @@ class Slots:
     _watched: dict[str, _Watched] = field(default_factory=dict, repr=False)
     _matrices: dict[str, ItemMatrix] = field(default_factory=dict, repr=False)
     _refused_matrices: dict[str, _Watched] = field(default_factory=dict, repr=False)
+    _boards: dict[str, SurgeBoard] = field(default_factory=dict, repr=False)
+    _seen_boards: dict[str, object] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -122,6 +131,7 @@ class Slots:
             slots._watched[name] = _Watched(path, _files(path))
             slots._put(slots._read(name, path))
         slots.look_at_matrices()
+        slots.look_at_surges()
         return slots
 
     @property
@@ -149,6 +159,7 @@ class Slots:
             slot = Slot(name, AnsweringModel.of(Model.read(path)), datetime.now(UTC))
             self.require(slot)
             slot = self._with_matrix(slot, self._matrices.get(slot.storage))
+            slot = replace(slot, answering=slot.answering.with_surges(self._boards.get(slot.storage)))
             warm(slot.answering)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # whole, but no sound model
             raise BundleError(
@@ -212,6 +223,24 @@ class Slots:
                 self._put(slot)
                 self.observer.refreshed(slot)
 
+    def look_at_surges(self) -> None:
+        """Take over boards of surges that were written since; one that can't be read changes nothing."""
+        for storage in {slot.storage for slot in self.current.values()}:
+            file = self.matrix_folder(storage) / BOARD
+            seen = _file(file)
+            if seen is None or seen == self._seen_boards.get(storage):
+                continue
+            self._seen_boards[storage] = seen
+            try:
+                board = SurgeBoard.read(file)
+            except FeatureStoreError as error:
+                self.observer.refused(surges_name(storage), error)
+                continue
+            self._boards[storage] = board
+            for slot in self.current.values():
+                if slot.storage == storage:
+                    self._put(replace(slot, answering=slot.answering.with_surges(board)))
+
     @staticmethod
     def _with_matrix(slot: Slot, matrix: ItemMatrix | None) -> Slot:
         """The slot with the newer of its own state and the matrix's."""
@@ -238,6 +267,20 @@ def warm(answering: AnsweringModel) -> None:
 def matrix_name(storage: str) -> str:
     """What the item matrix of a warehouse is called where it is refused."""
     return f"item matrix of {storage}"
+
+
+def surges_name(storage: str) -> str:
+    """What the board of surges of a warehouse is called where it is refused."""
+    return f"surges of {storage}"
+
+
+def _file(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file has changed; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _files(path: Path) -> frozenset[tuple[str, int, int, int]]:

@@ -1,4 +1,4 @@
-"""Trending: the same list for all, by how far an item's latest events exceed its usual level."""
+"""Trending: the same list for all, first what draws far more users than usual, then what is popular now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from pydantic import Field, model_validator
 
 from marquee import schema
 from marquee.candidates.route import Arrays, RouteConfig
+from marquee.candidates.surges import SurgeConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
 from marquee.features.context import DAY_US
 from marquee.features.movie_states import MovieStates
+from marquee.features.surprise import gamma_poisson_surprise, smoothed_share
 
 _COUNTS: Final = {
     1: schema.ITEM_EVENTS_1D,
@@ -21,7 +23,13 @@ _COUNTS: Final = {
     30: schema.ITEM_EVENTS_30D,
     90: schema.ITEM_EVENTS_90D,
 }
-"""The state that counts a movie's events of so many days."""
+"""The state that counts a movie's events of so many days: one of each user who chose it."""
+LATELY_DAYS: Final = 7
+"""The window of what is popular lately."""
+BACKGROUND: Final = 0.05
+"""What an older event counts, so that old choices still order what is rare."""
+SURGES: Final = SurgeConfig()
+"""When a day's or a week's users are a surge: thresholds as for the hours."""
 
 
 class TrendingConfig(RouteConfig):
@@ -54,60 +62,68 @@ class TrendingConfig(RouteConfig):
 
 @dataclass(frozen=True, eq=False)
 class Trending:
-    """Ranks by a z-score of the events of the last days against those expected from the time before.
+    """Ranks what surges by its surprise, and the rest, all below, by the users of the last week.
 
-    Expected is the item's share of all events before, times all recent events, so that a busy week
-    makes no trend. Positive is a surge; items never chosen are unknown.
-
-    Sources: shares smoothed by a gamma prior on the ratio of observed to expected counts, DuMouchel
-    (1999), "Bayesian Data Mining in Large Frequency Tables", section 2; the z-score of Poisson counts,
-    2 (√(n + 3/8) - √(expected + 3/8)), after Anscombe (1948), "The Transformation of Poisson,
-    Binomial and Negative-Binomial Data", eq. 1.3.
+    Surprise is of the recent events against those expected: the item's share of all events in the time
+    before, times all recent events, so that a busy week makes no trend. Items never chosen are unknown.
     """
 
     name: ClassVar[str] = "trending"
-    surge: NDArray[np.float32]  # (n_items,) z-scores of the fit, -inf where nobody ever chose the item
+    surge: NDArray[np.float32]  # (n_items,) levels of the fit, -inf where nobody ever chose the item
     config: TrendingConfig
 
     @classmethod
     def fit(cls, interactions: Interactions, config: TrendingConfig) -> Self:
-        """Compare the two windows."""
+        """Compare the windows that end with the last event."""
         times, n_items = interactions.timestamp_us, len(interactions.items)
         last_us = int(times[-1]) if len(times) else 0
-        recent_from = last_us - config.recent_days * DAY_US
-        usual_from = last_us - config.usual_days * DAY_US
-        is_recent = times > recent_from
-        is_usual = ~is_recent & (times > usual_from)
-        known = np.bincount(interactions.item_index, minlength=n_items) > 0
-        recent, usual = (
-            np.bincount(interactions.item_index[rows], minlength=n_items) for rows in (is_recent, is_usual)
+
+        def events(days: float) -> NDArray[np.float64]:
+            rows = times > last_us - days * DAY_US
+            return np.bincount(interactions.item_index[rows], minlength=n_items).astype(np.float64)
+
+        ever = events(float("inf"))
+        known = ever > 0
+        recent, usual, lately = (
+            events(days)[known] for days in (config.recent_days, config.usual_days, LATELY_DAYS)
         )
-        surge = surge_scores(recent[known], usual[known], prior_events=config.prior_events)
         scores = np.full(n_items, -np.inf, np.float32)
-        scores[known] = surge
+        scores[known] = popularity_lately(lately, ever[known]) + surge_scores(
+            recent, usual - recent, prior_events=config.prior_events
+        )
         return cls(scores, config)
 
-    def levels(self, states: MovieStates) -> NDArray[np.float32]:
-        """The surge as of each moment, from the windows of the movies' state."""
-        recent, usual = (
-            states.column(_COUNTS[days]) for days in (self.config.recent_days, self.config.usual_days)
-        )
-        known = np.isfinite(recent) & np.isfinite(usual)
-        levels = np.full(recent.shape, -np.inf, np.float32)
+    def parts(self, states: MovieStates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Popularity lately, from 0 to below 1, and the surprise of what surges, else 0, of each moment.
+
+        Both are `(n_moments, n_items) float32`; popularity is -inf where nothing is known of an item. Of
+        moments without any state the first is the fit's levels and nothing surges.
+        """
+        days = (self.config.recent_days, self.config.usual_days, LATELY_DAYS)
+        recent, usual, week = (states.column(_COUNTS[each]) for each in days)
+        ever = states.column(schema.ITEM_EVENTS_ALL)
+        known = np.isfinite(recent) & np.isfinite(usual) & np.isfinite(week)
+        lately, surge = np.full(recent.shape, -np.inf, np.float32), np.zeros(recent.shape, np.float32)
         for moment, items in enumerate(known):
             if not items.any():
-                levels[moment] = self.surge
+                lately[moment] = self.surge
                 continue
-            late, all_ = recent[moment, items], usual[moment, items]
-            levels[moment, items] = surge_scores(late, all_ - late, prior_events=self.config.prior_events)
-        return levels
+            late, all_ = (each[moment, items].astype(np.float64) for each in (recent, usual))
+            lately[moment, items] = popularity_lately(week[moment, items], np.nan_to_num(ever[moment, items]))
+            surge[moment, items] = surge_scores(late, all_ - late, prior_events=self.config.prior_events)
+        return lately, surge
+
+    def levels(self, states: MovieStates) -> NDArray[np.float32]:
+        """The order as of each moment, from the windows of the movies' state."""
+        lately, surge = self.parts(states)
+        return lately + surge
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
-        """The fit's z-scores, once per query."""
+        """The fit's levels, once per query."""
         return np.tile(self.surge, (len(histories), 1))
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
-        """The z-scores, `-inf` for the item itself."""
+        """The levels, `-inf` for the item itself."""
         scores = self.surge.copy()
         scores[item_index] = -np.inf
         return scores
@@ -127,10 +143,38 @@ class Trending:
         return cls(np.asarray(arrays["surge"], np.float32), config)
 
 
+def popularity_lately(lately: NDArray[np.number], ever: NDArray[np.number]) -> NDArray[np.float32]:
+    """From 0 to below 1, `(n_items,)`: events of the week, and older ones for what they still count."""
+    counted = np.asarray(lately + BACKGROUND * ever, np.float64)
+    return np.asarray(counted / (counted.max(initial=0) + 1), np.float32)
+
+
 def surge_scores(
     recent: NDArray[np.number], usual: NDArray[np.number], *, prior_events: float
 ) -> NDArray[np.float32]:
-    """Z-scores `(n_items,)` of the recent counts against those expected from the usual ones."""
-    share = (usual + prior_events) / max(usual.sum() + prior_events * len(usual), 1)
-    expected = recent.sum() * share
-    return np.asarray(2 * (np.sqrt(recent + 3 / 8) - np.sqrt(expected + 3 / 8)), np.float32)
+    """Surprise `(n_items,)` of the recent counts against the usual ones' shares; 0 where it is no surge."""
+    usual = np.maximum(usual, 0)  # a correction of the state may come to one window first
+    share = smoothed_share(usual, usual.sum(), len(usual), prior=prior_events)
+    surprise = gamma_poisson_surprise(recent, share * max(recent.sum(), 1), shape=SURGES.shape)
+    return np.where((surprise > SURGES.enter) & (recent >= SURGES.min_users), surprise, 0).astype(np.float32)
+
+
+def places_for_surges(n: int) -> int:
+    """So many of a list's `n` places may surging items take."""
+    return max(1, int(SURGES.max_share * n))
+
+
+def with_surges(lately: NDArray[np.float32], surge: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    """Scores of one list: a few surging items first, all others by their popularity.
+
+    Args:
+        lately: `(n_items,)`, below 1; -inf is what may not be shown.
+        surge: `(n_items,)`, above 0 where an item surges.
+        n: length of the list.
+    """
+    shown = np.where(np.isfinite(lately), surge, 0)
+    first = np.argsort(-shown, kind="stable")[: places_for_surges(n)]
+    first = first[shown[first] > 0]
+    scores = lately.copy()
+    scores[first] += 1 + shown[first]
+    return scores

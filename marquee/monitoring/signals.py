@@ -11,9 +11,9 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
 from marquee import schema
+from marquee.features.surprise import binomial_surprise, smoothed_share
 from marquee.monitoring.distances import Numbers, jensen_shannon, psi, wasserstein_of_counts, welch_t
 from marquee.monitoring.window import GENRE, HISTORY_LENGTH, NDCG, Column, Window
 
@@ -44,7 +44,6 @@ RARE: Final = 0.005
 """Categories of a smaller share in the reference are one: a PSI over many small ones is noise."""
 POPULAR: Final = 50
 """So many items are a bucket each; the others fall into tenths by popularity."""
-_MOST_DECIMALS: Final = 300.0
 
 Rows = NDArray[np.int64]
 Measure = Callable[[Rows], float]
@@ -202,11 +201,13 @@ class Reference:
         return lambda rows: welch_t(self.held_out_ndcg, values[rows])
 
     def _surprise(self, window: Window) -> Measure:
-        """Max over items of −log10 P(at least as many units chose it), binomial at the reference's share."""
+        """Max over items of the surprise at the units that chose it, at the reference's share of units."""
         pairs = _item_pairs(window)
         items = pairs[schema.ITEM_ID].unique(maintain_order=True)
         known = items.to_frame().join(self.item_units, on=schema.ITEM_ID, how="left", maintain_order="left")
-        chance = (known["units"].fill_null(0).to_numpy() + 0.5) / (len(self.window) + 1)
+        units = known["units"].fill_null(0).to_numpy()
+        # Of a unit there are two outcomes: it chose the item, or it did not.
+        chance = smoothed_share(units, len(self.window), 2, prior=0.5)
         code = _codes(pairs[schema.ITEM_ID], {item: number for number, item in enumerate(items.to_list())})
         unit = pairs["unit"].to_numpy()
 
@@ -216,8 +217,7 @@ class Reference:
             above = chosen > len(rows) * chance
             if not above.any():
                 return 0.0
-            tail = stats.binom.logsf(chosen[above] - 1, len(rows), np.minimum(chance[above], 1.0))
-            return float(min(-np.min(tail) / np.log(10), _MOST_DECIMALS))
+            return float(binomial_surprise(chosen[above], chance[above], n=len(rows)).max())
 
         return measure
 

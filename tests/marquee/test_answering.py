@@ -1,5 +1,6 @@
 """What a server asks of a model: a finished list on every surface."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from marquee import schema
 from marquee.answering import SIMILAR, AnsweringModel, Ask, Listed, ShownItem, plain
+from marquee.candidates.surge_board import BoardRow, SurgeBoard
+from marquee.candidates.surges import SurgeConfig
 from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.explain.impersonal import Basis
@@ -139,6 +142,65 @@ def test_trending_follows_the_movies_state(answering):
     assert ids(fresh.list_for(Ask(after(fresh), 3, "trending")))[0] == "m077"
     assert ids(answering.list_for(Ask(after(answering), 90, "trending"))) == ids(before)
     assert {item.basis for item in before.items} == {Basis.POPULAR_NOW.value}
+
+
+def board_of(*rows: tuple[str, float], hours_ago: float = 1) -> SurgeBoard:
+    as_of = datetime.fromtimestamp(NOW_US / 1e6, UTC) - timedelta(hours=hours_ago)
+    return SurgeBoard(
+        as_of=as_of,
+        config=SurgeConfig(),
+        surges=tuple(
+            BoardRow(item_id=item, score=score, surprise=9, users=9, expected=1, hours=6, since=as_of)
+            for item, score in rows
+        ),
+    )
+
+
+def trending(
+    answering: AnsweringModel, n: int = 10, *, history: tuple[str, ...] = (), **more: object
+) -> list[str]:
+    return ids(answering.list_for(Ask(after(answering, *history), n, "trending", **more)))
+
+
+def test_trending_begins_with_a_fifth_of_surges_by_score_and_goes_on_as_without(answering):
+    usual = trending(answering)
+    board = board_of(("m071", 3.5), ("m072", 8.5), ("m073", 5.5), ("unheard of", 9))
+
+    found = trending(answering.with_surges(board))
+
+    assert found == ["m072", "m073", *usual[:8]]
+    assert trending(answering.with_surges(board), 4) == ["m072", *usual[:3]]
+
+
+def test_trending_skips_surges_that_are_seen_excluded_or_above_the_limit(answering):
+    board = board_of(("m075", 3), ("m072", 9), ("m074", 7), ("m073", 5))
+    surging = answering.with_surges(board)  # m073 and m074 are from 16 and 18 years
+
+    assert trending(surging, 5, history=("m072",))[0] == "m074"
+    assert trending(surging, 5, restrictions=limited(None, index(answering, "m072")))[0] == "m074"
+    assert trending(surging, 5, restrictions=limited(12, index(answering, "m072")))[0] == "m075"
+
+
+@pytest.mark.parametrize("hours_ago", [-1, 7])
+def test_trending_board_of_later_or_long_before_says_nothing(answering, hours_ago):
+    board = board_of(("m071", 9), hours_ago=hours_ago)
+
+    assert trending(answering.with_surges(board)) == trending(answering)
+
+
+def test_trending_without_a_board_begins_with_what_surged_in_the_last_day(answering):
+    states = answering.recommender.catalogue.states
+    matrix = states.matrix.copy()
+    day, month = (schema.MOVIE_STATE.index(f) for f in (schema.ITEM_EVENTS_1D, schema.ITEM_EVENTS_30D))
+    matrix[:, :, day] = 1
+    matrix[:, :, month] = 30
+    matrix[:, index(answering, "m071"), day] = 25
+
+    fresh = answering.with_states(type(states)(states.moments_us, matrix))
+
+    assert trending(fresh)[0] == "m071"
+    assert "m071" not in trending(answering, 3)
+    assert trending(fresh.with_surges(board_of(("m072", 9))))[0] == "m072"  # the hours know better
 
 
 def test_item_in_plain_json_leaves_out_what_was_not_asked_for():

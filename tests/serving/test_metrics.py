@@ -1,5 +1,7 @@
 """What the server counts: each name moves with what it stands for."""
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from marquee import schema
@@ -84,6 +86,18 @@ def test_bundle_info_names_the_one_that_answers_and_forgets_the_one_before(train
     assert registry.get_sample_value("marquee_bundle_info", {**labels, "bundle": "another"}) == 1
 
 
+def test_time_of_training_is_the_manifests(trained):
+    engine = make_engine(trained)
+    follow(engine.metrics, engine)
+    text = engine.slots.default.answering.model.manifest.provenance["created_at"]
+    read = engine.metrics.registry.get_sample_value
+
+    seconds = read("marquee_bundle_trained_timestamp_seconds", {"variant": "default"})
+
+    engine.close()
+    assert seconds == datetime.fromisoformat(text).timestamp()
+
+
 def test_no_label_names_a_user_or_an_item(trained):
     engine = make_engine(trained)
     follow(engine.metrics, engine)
@@ -108,6 +122,7 @@ def test_real_server_exports_all_of_it(server):
         "marquee_requests_total", "marquee_request_seconds_bucket", "marquee_stage_seconds_bucket",
         "marquee_item_matrix_age_seconds", "marquee_candidates_bucket", "marquee_score_bucket",
         "marquee_inflight", "marquee_bundle_info", "marquee_bundle_loaded_timestamp_seconds",
+        "marquee_bundle_trained_timestamp_seconds",
         "marquee_store_paused", 'marquee_exposures{state="written"}',
     ]  # fmt: skip
     assert [name for name in names if f"\n{name}" not in text] == []

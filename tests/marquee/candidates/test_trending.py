@@ -6,11 +6,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from marquee import schema
-from marquee.candidates.trending import Trending, TrendingConfig, surge_scores
+from marquee.candidates.trending import (
+    Trending,
+    TrendingConfig,
+    popularity_lately,
+    surge_scores,
+    with_surges,
+)
 from marquee.data.interactions import Interactions
 from marquee.features.memory_reader import MemoryReader
 from marquee.features.movie_states import MovieStates
 from marquee.features.state.events import events_of
+from marquee.features.surprise import gamma_poisson_surprise
 from tests.conformance import RouteConformance
 from tests.factories import DAY_S, events
 
@@ -37,37 +44,50 @@ def fit(*rows, **knobs):
     return Trending.fit(events(*[event for row in rows for event in row]), config).surge
 
 
-def test_surge_scores_are_anscombe_distances_from_the_usual_share():
-    # Shares (3 + 1) ÷ (4 + 2) and (1 + 1) ÷ (4 + 2) of 6 recent events: 4 and 2 are expected.
-    scores = surge_scores(np.array([1, 5]), np.array([3, 1]), prior_events=1)
+def test_surge_scores_are_the_surprise_at_the_usual_share():
+    # Shares (39 + 1) ÷ (40 + 2) and (1 + 1) ÷ (40 + 2) of 42 recent events: 40 and 2 are expected.
+    scores = surge_scores(np.array([12, 30]), np.array([39, 1]), prior_events=1)
 
-    expected = [2 * (np.sqrt(1.375) - np.sqrt(4.375)), 2 * (np.sqrt(5.375) - np.sqrt(2.375))]
-    np.testing.assert_allclose(scores, expected, rtol=1e-6)
-
-
-def test_fit_rising_item_leads_and_a_steady_favourite_does_not():
-    surge = fit(views("steady", 30, 1), views("steady", 10, 30), views("riser", 2, 1), views("riser", 8, 30))
-
-    assert surge.argmax() == 0  # riser, by its id
-    assert surge[0] > 0 > surge[1]
+    expected = gamma_poisson_surprise(np.array([30]), np.array([2.0]), shape=8)
+    np.testing.assert_allclose(scores, [0, expected[0]], rtol=1e-6)
 
 
-def test_fit_busy_week_alone_is_no_trend():
+@pytest.mark.parametrize(("users", "surges"), [(4, False), (5, True)])
+def test_surge_scores_of_a_handful_of_users_are_none(users, surges):
+    scores = surge_scores(np.array([users, 20]), np.array([0, 90_000]), prior_events=0.1)
+
+    assert (scores[0] > 0) == surges
+
+
+def test_popularity_lately_counts_the_week_and_a_twentieth_of_all():
+    lately = popularity_lately(np.array([4, 0]), np.array([20, 60]))
+
+    np.testing.assert_allclose(lately, [5 / 6, 3 / 6])  # 4 + 1 and 3, of the best and one
+
+
+def test_fit_surging_item_leads_and_the_others_follow_by_the_last_week():
+    surge = fit(
+        views("riser", 14, 30), views("steady", 60, 10), views("steady", 20, 30), views("old", 20, 1),
+        views("late", 3, 29),
+    )  # fmt: skip
+
+    late, old, riser, steady = surge  # by their ids
+    assert riser > 1 > steady > late > old > 0
+
+
+def test_fit_busy_week_alone_is_no_surge():
     surge = fit(views("x", 4, 1), views("y", 2, 1), views("x", 40, 30), views("y", 20, 30), prior_events=1e-9)
 
-    np.testing.assert_allclose(surge, 0, atol=1e-3)
+    assert (surge < 1).all()
 
 
-def test_fit_events_before_the_usual_window_are_forgotten():
-    late = (views("x", 5, 90), views("y", 5, 90), views("x", 3, 100), views("y", 3, 100))
+def test_fit_what_was_usual_before_its_window_does_not_hide_a_surge():
+    late = (views("x", 8, 90), views("y", 50, 90), views("x", 20, 115), views("y", 2, 115))
 
-    np.testing.assert_array_equal(fit(*late), fit(views("x", 50, 1), *late))
+    without, with_past = fit(*late), fit(views("x", 500, 1), *late)
 
-
-def test_fit_one_view_of_an_unknown_movie_is_less_than_many_of_a_known_one():
-    surge = fit(views("known", 5, 1), views("known", 15, 30), views("one", 1, 30), views("other", 40, 1))
-
-    assert surge[0] > surge[1]
+    assert with_past[0] - without[0] == pytest.approx(0, abs=1)  # but for popularity lately
+    assert with_past[0] > 4.6
 
 
 @given(
@@ -85,13 +105,33 @@ def test_surge_scores_rise_with_recent_events(counts, prior):
     assert (other[1:] <= one[1:] + 1e-5).all()  # their share of a busier week was higher
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 0.99), st.sampled_from([0, 0, 5.0, 9.0])), min_size=1, max_size=20),
+    st.integers(1, 20),
+    st.integers(0, 3),
+)
+def test_list_begins_with_at_most_a_fifth_of_surges_and_goes_on_by_popularity(items, n, n_hidden):
+    lately, surge = (np.array(column, np.float32) for column in zip(*items, strict=True))
+    lately[:n_hidden] = -np.inf
+
+    scores = with_surges(lately, surge, n)
+
+    first = np.flatnonzero(scores > 1)
+    shown = np.flatnonzero(np.isfinite(lately) & (surge > 0))
+    assert len(first) == min(len(shown), max(1, n // 5))
+    assert set(first) <= set(shown)
+    assert min(surge[first], default=9) >= max(surge[np.setdiff1d(shown, first)], default=0)
+    others = np.setdiff1d(np.arange(len(lately)), first)
+    np.testing.assert_array_equal(scores[others], lately[others])
+
+
 def test_levels_are_the_fit_of_that_midnight_from_the_state_of_the_movies():
     until_midnight = [("z", "steady", 40 * DAY_S - 1)]
     board = events(
-        *views("steady", 30, 20),
+        *views("steady", 90, 20),
         *views("steady", 9, 35),
-        *views("riser", 2, 20),
-        *views("riser", 8, 35),
+        *views("riser", 1, 20),
+        *views("riser", 14, 35),
         *until_midnight,
         items=["silent"],
     )
@@ -104,6 +144,7 @@ def test_levels_are_the_fit_of_that_midnight_from_the_state_of_the_movies():
     levels = route.levels(states)
 
     np.testing.assert_allclose(levels[0], route.surge, rtol=1e-6)
+    assert levels[0].max() > 1
     assert levels[1].argmax() == both.items.index_of("silent")  # the fit never saw it rise
 
 
@@ -112,7 +153,11 @@ def test_levels_of_a_moment_without_state_are_those_of_the_fit():
     route = Trending.fit(board, TrendingConfig())
     unknown = MovieStates(np.zeros(1, np.int64), np.full((1, 2, len(schema.MOVIE_STATE)), np.nan, np.float32))
 
+    lately, surge = route.parts(unknown)
+
     np.testing.assert_array_equal(route.levels(unknown), [route.surge])
+    np.testing.assert_array_equal(lately, [route.surge])
+    assert not surge.any()
 
 
 def test_config_usual_window_must_be_the_longer():
