@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from marquee.cli.options import AsJson, RunsFolder
+from marquee.cli.options import AsJson, MetricsAddress, RunsFolder
 
 if TYPE_CHECKING:
     from marquee.experiment_report.analysis import ExperimentResult, ReportConfig
@@ -39,6 +39,7 @@ def report(  # noqa: PLR0913, PLR0917 - an argument an option
         Path | None,
         typer.Option(help="Folder of report.html and decision.json; experiments/NAME of the runs."),
     ] = None,
+    metrics: MetricsAddress = None,
     runs: RunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,6 +58,8 @@ def report(  # noqa: PLR0913, PLR0917 - an argument an option
     values = decision_values(result, log, done, config=config, experiments_sha256=sha256)
     folder = out or place.runs / "experiments" / name
     _write(folder, result, values)
+    if metrics:
+        _publish(result, metrics)
     if as_json:
         print_json(values | {"folder": str(folder)})
     else:
@@ -177,6 +180,13 @@ def _write(folder: Path, result: "ExperimentResult", values: dict[str, Any]) -> 
         raise ConfigError(
             f"--out = {folder} can't be written: {error.strerror}.", remedy="Name another folder."
         ) from error
+
+
+def _publish(result: "ExperimentResult", to: str) -> None:
+    from marquee.adapters.prometheus_text import publish
+    from marquee.experiment_report.readings import readings
+
+    publish(readings(result, now=datetime.now(UTC)), to, job=f"marquee-experiment-{result.name}")
 
 
 def _show(result: "ExperimentResult", folder: Path) -> None:

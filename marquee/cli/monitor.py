@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marquee.cli.options import AsJson, ConfigFile
+from marquee.cli.options import AsJson, ConfigFile, MetricsAddress
 
 if TYPE_CHECKING:
     from marquee.monitoring.decision import Decision
@@ -44,6 +44,7 @@ def drift(  # noqa: PLR0913, PLR0917 - an argument an option
     ),
     config: ConfigFile = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
+    metrics: MetricsAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a window against the past and decide whether to train; exits with 1 where the feed is broken."""
@@ -55,6 +56,8 @@ def drift(  # noqa: PLR0913, PLR0917 - an argument an option
     decision = found.decision
     if state:
         _write_state(state, decision)
+    if metrics:
+        _publish(found, metrics)
     if as_json:
         print_json(decision.model_dump(mode="json"))
     else:
@@ -126,6 +129,15 @@ def _write_state(path: Path, decision: "Decision") -> None:
     with storage_errors(path, what="the drift policy's state", error=ConfigError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, decision.state_after.model_dump_json(indent=1).encode())
+
+
+def _publish(found: "Detected", to: str) -> None:
+    from datetime import UTC, datetime
+
+    from marquee.adapters.prometheus_text import publish
+    from marquee.monitoring.drift_readings import readings
+
+    publish(readings(found.decision, found.quality, now=datetime.now(UTC)), to, job="marquee-drift")
 
 
 def _show(found: "Detected") -> None:

@@ -53,3 +53,11 @@ MaturityLimit = Annotated[
         help="Only items known to suit this age.",
     ),
 ]
+MetricsAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="FILE|URL",
+        help="Leave gauges for Prometheus in a .prom file, or push them to a Pushgateway.",
+    ),
+]

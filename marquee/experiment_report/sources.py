@@ -60,14 +60,18 @@ class EventLog:
     movies: pl.DataFrame | None = None
 
 
-def read_exposure_log(folder: Path) -> ExposureLog:
+def read_exposure_log(folder: Path, *, since: datetime | None = None) -> ExposureLog:
     """All files of a folder that hold exposures.
+
+    Args:
+        folder: that the server logs to.
+        since: files that were full before are not read; what is older in the others is.
 
     Raises:
         SourceError: there is no such folder, or a file can't be read.
         NotEnoughDataError: the folder holds no exposure.
     """
-    paths = exposure_files(folder)
+    paths = exposure_files(folder, since=since)
     shown, requests, assignments = [], [], []
     n_rejected = 0
     for batch, n_bad in _batches(paths):
@@ -77,7 +81,7 @@ def read_exposure_log(folder: Path) -> ExposureLog:
         assignments.append(assignments_frame(batch))
     if not requests:
         raise NotEnoughDataError(
-            f"{folder} holds no exposure.",
+            f"{folder} holds no exposure{'' if since is None else f' since {since:%Y-%m-%d %H:%M} UTC'}.",
             remedy="Name the folder that the server logs to: exposures-….jsonl files.",
         )
     return ExposureLog(

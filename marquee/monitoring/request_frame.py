@@ -20,6 +20,8 @@ REQUESTS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "is_degraded": pl.Boolean(),
     "is_empty": pl.Boolean(),  # items were asked for and none was shown
     "latency_ms": pl.Float64(),
+    schema.DEVICE: pl.String(),
+    "history_events": pl.Int32(),  # how much of the user's history the answer knew
 }
 """One row a response; `to_frame` has one an item, so that an empty response has no row there."""
 
@@ -42,6 +44,8 @@ def requests_frame(exposures: Iterable[Exposure]) -> pl.DataFrame:
             bool(each.degraded),
             each.n > 0 and not each.items,
             each.latency_ms,
+            each.context.device,
+            each.history_events,
         )
         for each in exposures
     ]

@@ -66,6 +66,7 @@ class Detected:
 
     decision: Decision
     report: DriftReport
+    quality: QualityReport
 
     @property
     def markdown(self) -> str:
@@ -92,7 +93,7 @@ def detect(question: DriftQuestion, state: DriftState, out: Path, *, now: dateti
     """
     wanted = Wanted.of(question.reference, option="--reference") if question.reference else None
     reference, current = read_windows(wanted, Wanted.of(question.current, option="--current"), question.main)
-    decision = _decided(question, reference, current, state, now)
+    decision, quality = _decided(question, reference, current, state, now)
     out.mkdir(parents=True, exist_ok=True)
     (out / DECISION).write_bytes(decision.to_json())
     drawn = write_report(
@@ -102,14 +103,14 @@ def detect(question: DriftQuestion, state: DriftState, out: Path, *, now: dateti
         window_end=datetime.fromtimestamp(current.end_us / 1e6, UTC),
         seed=question.seed,
     )
-    detected = Detected(decision, drawn)
+    detected = Detected(decision, drawn, quality)
     (out / MARKDOWN).write_text(detected.markdown, encoding="utf-8")
     return detected
 
 
 def _decided(
     question: DriftQuestion, reference: Events, current: Events, state: DriftState, now: datetime
-) -> Decision:
+) -> tuple[Decision, QualityReport]:
     spans = list(spans_of(reference, current.length_us))
     exposures = None if question.exposures is None else _exposures(question.exposures)
     quality = _looked_at(question, reference, current, spans, exposures, now)
@@ -125,7 +126,7 @@ def _decided(
     )  # fmt: skip
     past, notes = _window(question, reference, spans, exposures, cut_us=current.length_us)
     new, more = _window(question, current, [(current.start_us, current.end_us)], exposures, cut_us=None)
-    return judge_window(
+    decision = judge_window(
         calibrate(past, config=question.drift, seed=question.seed),
         new,
         facts,
@@ -133,6 +134,7 @@ def _decided(
         quality=QualityFacts(verdict=quality.verdict, words=quality.words),
         notes=tuple(dict.fromkeys((*notes, *more))),
     )
+    return decision, quality
 
 
 def _window(

@@ -22,7 +22,7 @@ def seen(number: int = 0, *, days: float = 1.0, **differences) -> Observation:
     return Observation(**{**values, **differences})
 
 
-def loud(number: int, signal: str = INPUT, z: float = 4.0, **differences) -> Observation:
+def loud(number: int, signal: str = INPUT, z: float = 4.5, **differences) -> Observation:
     return seen(number, z={**dict.fromkeys(SIGNALS, 0.0), signal: z}, **differences)
 
 
@@ -51,7 +51,7 @@ def test_loud_windows_further_apart_are_no_alarm():
 
 
 def test_signal_at_the_threshold_does_not_speak():
-    assert verdicts(loud(0, z=3.5), loud(1, z=3.5)) == ["none", "none"]
+    assert verdicts(loud(0, z=4.0), loud(1, z=4.0)) == ["none", "none"]
 
 
 def test_quality_beyond_all_doubt_needs_no_second_window():
@@ -62,7 +62,7 @@ def test_quality_beyond_all_doubt_needs_no_second_window():
 
 
 def test_inputs_that_moved_are_reported_only_where_the_lists_got_better():
-    better = {**dict.fromkeys(SIGNALS, 0.0), INPUT: 4.0, QUALITY: -4.0}
+    better = {**dict.fromkeys(SIGNALS, 0.0), INPUT: 4.5, QUALITY: -4.5}
 
     assert verdicts(seen(0, z=better), seen(1, z=better)) == ["watch", "report"]
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,21 @@ def test_files_of_a_folder_are_those_with_exposures_in_order(tmp_path: Path):
 def test_folder_that_is_missing_is_refused(tmp_path: Path):
     with pytest.raises(SourceError, match="nowhere"):
         exposure_files(tmp_path / "nowhere")
+
+
+def test_files_that_were_full_before_a_moment_are_left_out(tmp_path: Path):
+    names = [
+        "20240301T22-a-1-00001",
+        "20240301T23-a-1-00002",
+        "20240302T00-a-1-00003",
+        "2024",
+        "99999999T99-b",
+    ]
+    for name in names:
+        (tmp_path / f"exposures-{name}.jsonl").write_bytes(b"{}\n")
+
+    found = exposure_files(tmp_path, since=datetime(2024, 3, 2, tzinfo=UTC))
+
+    assert sorted(each.stem.removeprefix("exposures-") for each in found) == sorted(names[2:])
+    assert len(exposure_files(tmp_path, since=datetime(2024, 3, 1, 23, 59, tzinfo=UTC))) == len(names) - 1
+    assert len(exposure_files(tmp_path)) == len(names)

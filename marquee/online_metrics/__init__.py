@@ -1,0 +1,1 @@
+"""Online metrics: what came of what was shown, by period, variant, surface and slice."""
