@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from marquee.cli.options import AsJson, RunsFolder
+from marquee.cli.options import AsJson, MetricsAddress, RunsFolder
 from marquee.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ app = typer.Typer(help="Roll a bundle out step by step, watched.", no_args_is_he
 DeploymentOption = Annotated[
     str,
     typer.Option(
-        "--deployment", metavar="ADDRESS", help="A store that holds deployment.json: s3://… or a folder."
+        "--deployment",
+        metavar="ADDRESS",
+        help="A store that holds deployment.json: s3://… or a folder; or k8s://namespace/name.",
     ),
 ]
 NameOption = Annotated[str, typer.Option("--name", help="Of the deployment, in the record.")]
@@ -46,7 +48,7 @@ RegistryOption = Annotated[
 
 
 @app.command()
-def start(
+def start(  # noqa: PLR0913, PLR0917 - an argument an option
     bundle: Annotated[str, typer.Argument(help="Bundle id of the canary.")],
     deployment: DeploymentOption,
     name: NameOption = "marquee",
@@ -58,18 +60,18 @@ def start(
     ] = None,
     record: RecordOption = None,
     runs: RunsFolder = None,
+    metrics: MetricsAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Begin a rollout at 0 %; `step` or `run` take it on."""
-    place = _deployment(deployment)
     if stable is not None:
-        place.create(stable)
-    loop = _loop(place, _record(record, name, runs))
-    _show(loop.begin(bundle, _config(config)), as_json=as_json)
+        _document(deployment).create(stable)
+    loop = _loop(_deployment(deployment, runs), _record(record, name, runs))
+    _show(_drawn(loop.begin(bundle, _config(config)), name, metrics), as_json=as_json)
 
 
 @app.command()
-def step(
+def step(  # noqa: PLR0913, PLR0917 - an argument an option
     deployment: DeploymentOption,
     prometheus: PrometheusOption = None,
     label: LabelOption = None,
@@ -77,16 +79,17 @@ def step(
     name: NameOption = "marquee",
     record: RecordOption = None,
     runs: RunsFolder = None,
+    metrics: MetricsAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """One look, one verdict, one change at most: for a CronJob. A rolled back canary is exit code 1."""
     loop = _loop(
-        _deployment(deployment),
+        _deployment(deployment, runs),
         _record(record, name, runs),
         metrics=_metrics(prometheus, label),
-        crown=_crown(registry, runs),
+        crown=crown_of(registry, runs),
     )
-    _end(loop.check(), as_json=as_json)
+    _end(_drawn(loop.check(), name, metrics), as_json=as_json)
 
 
 @app.command()
@@ -100,6 +103,7 @@ def run(  # noqa: PLR0913, PLR0917 - an argument an option
     name: NameOption = "marquee",
     record: RecordOption = None,
     runs: RunsFolder = None,
+    metrics: MetricsAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Look again and again until the rollout is over. A rolled back canary is exit code 1."""
@@ -112,16 +116,18 @@ def run(  # noqa: PLR0913, PLR0917 - an argument an option
             remedy="Give 0.1 to 3600 seconds and 1 to 100000 looks.",
         )
     loop = _loop(
-        _deployment(deployment),
+        _deployment(deployment, runs),
         _record(record, name, runs),
         metrics=_metrics(prometheus, label),
-        crown=_crown(registry, runs),
+        crown=crown_of(registry, runs),
     )
     last: CanaryState | MarqueeError | None = None
     for last in loop.run(every_s=every, checks=checks):
         if isinstance(last, MarqueeError):
             print_error(last)
-        elif last.log:
+            continue
+        _drawn(last, name, metrics)
+        if last.log:
             ERR.print(_line(last), markup=False)
     if isinstance(last, MarqueeError):
         raise last
@@ -146,7 +152,7 @@ def status(
 
     where = _record(record, name, runs)
     state = where.read()
-    there = None if deployment is None else asdict(_deployment(deployment).status())
+    there = None if deployment is None else asdict(_deployment(deployment, runs).status())
     if as_json:
         values = None if state is None else state.model_dump(mode="json")
         print_json({"rollout": values, "deployment": there, "decisions": list(where.decisions())})
@@ -166,10 +172,12 @@ def abort(
     name: NameOption = "marquee",
     record: RecordOption = None,
     runs: RunsFolder = None,
+    metrics: MetricsAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Roll back now, whatever the metrics say."""
-    _show(_loop(_deployment(deployment), _record(record, name, runs)).abort(reason), as_json=as_json)
+    state = _loop(_deployment(deployment, runs), _record(record, name, runs)).abort(reason)
+    _show(_drawn(state, name, metrics), as_json=as_json)
 
 
 @app.command()
@@ -182,7 +190,7 @@ def ready(
 
     from marquee.cli.render import OUT, facts
 
-    OUT.print(facts("Deployment", asdict(_deployment(deployment).report_ready(*bundles))))
+    OUT.print(facts("Deployment", asdict(_document(deployment).report_ready(*bundles))))
 
 
 @app.command()
@@ -212,9 +220,32 @@ def replay(
         raise typer.Exit(1)
 
 
-def _deployment(address: str) -> "DocumentDeployment":
+def _deployment(address: str, runs: Path | None) -> "Deployment":
+    """The place that serves: an InferenceService, or a document."""
+    if not address.startswith("k8s://"):
+        return _document(address)
+    from marquee.adapters.kubernetes import Shelf, open_deployment
+    from marquee.adapters.object_store import open_store
+    from marquee.settings import Settings
+
+    settings = Settings.from_environment().with_runs(runs)
+    return open_deployment(address, Shelf(open_store(settings.models_uri)))
+
+
+def _document(address: str) -> "DocumentDeployment":
+    """A deployment document, for what only documents need.
+
+    Raises:
+        RequestError: it is an InferenceService, which begins and reports by itself.
+    """
     from marquee.adapters.deployment_document import DocumentDeployment
     from marquee.adapters.object_store import open_store
+
+    if address.startswith("k8s://"):
+        raise RequestError(
+            f"{address} needs neither --stable nor `ready`: KServe knows what it serves and what answers.",
+            remedy="Begin with `marquee deploy apply`; leave --stable out.",
+        )
 
     return DocumentDeployment(open_store(address))
 
@@ -257,8 +288,8 @@ def _metrics(url: str | None, labels: list[str] | None) -> "CanaryMetrics":
     )
 
 
-def _crown(dataset: str | None, runs: Path | None) -> "Crown | None":
-    """The registry's champion follows; a refusal of its own is said and does not hold the rollout up."""
+def crown_of(dataset: str | None, runs: Path | None) -> "Crown | None":
+    """What tells a registry of a promotion; a refusal of its own is said and does not hold the rollout up."""
     if dataset is None:
         return None
     from marquee.adapters.mlflow import PromotionRefusedError
@@ -292,6 +323,25 @@ def _config(file: Path | None) -> "CanaryConfig":
             fault_of(error, where=str(file)),
             remedy="Correct it; defaults: marquee.monitoring.canary_config.",
         ) from error
+
+
+def _drawn(state: "CanaryState", name: str, to: str | None) -> "CanaryState":
+    """The state, after it was left for Prometheus where somebody asked for that.
+
+    What fails there is said and stops nothing: a rollout that nobody watches any more would be worse.
+    """
+    from marquee.cli.render import print_error
+    from marquee.errors import MarqueeError
+
+    if to is not None:
+        from marquee.adapters.prometheus_text import publish
+        from marquee.monitoring.canary_readings import readings
+
+        try:
+            publish(readings(state, name, now=datetime.now(UTC)), to, job=f"marquee-canary-{name}")
+        except MarqueeError as error:
+            print_error(error)
+    return state
 
 
 def _end(state: "CanaryState", *, as_json: bool) -> None:
