@@ -12,8 +12,11 @@ TESTARGS ?=
 FEASTARGS ?=
 UPGRADE ?=
 IMAGE ?= marquee-python:dev
+MONITORING_IMAGE ?= marquee-monitoring-python:dev
+SERVING_IMAGE ?= marquee-serving:dev
 IMAGEARGS ?=
 RUNS ?= runs
+SMOKEARGS ?=
 UI_PORT ?= 5000
 SERVEARGS ?=
 LOADARGS ?=
@@ -50,8 +53,18 @@ run: $(STAMPS)/package ## Real events to a measured, gated bundle (RUNARGS="ml-1
 	$(if $(filter docker,$(RUNNER)),MARQUEE_IMAGE=$(IMAGE) )$(BIN)/marquee pipeline run $(RUNARGS) $(if $(RUNNER),--runner $(RUNNER))
 
 .PHONY: image
-image: ## The image of the pipelines' steps, by Docker (IMAGE=marquee-python:dev IMAGEARGS="--build-arg BASE=…")
-	docker build --target pipeline --tag $(IMAGE) $(IMAGEARGS) .
+image: ## The three images, by Docker: steps, steps with Evidently, server (IMAGEARGS="--build-arg BASE=…")
+	@revision="$$(git rev-parse HEAD 2>/dev/null || echo unknown)$$(git diff --quiet 2>/dev/null || echo -dirty)"; \
+	version="$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)"; \
+	for pair in pipeline=$(IMAGE) monitoring=$(MONITORING_IMAGE) serving=$(SERVING_IMAGE); do \
+		docker build --target "$${pair%%=*}" --tag "$${pair#*=}" \
+			--build-arg VERSION="$$version" --build-arg REVISION="$$revision" $(IMAGEARGS) . || exit 1; \
+	done
+
+.PHONY: image-smoke
+image-smoke: $(STAMPS)/venv ## Start those as a cluster would: any user, read-only root; ask, and stop (SMOKEARGS="--json")
+	@IMAGE=$(IMAGE) MONITORING_IMAGE=$(MONITORING_IMAGE) SERVING_IMAGE=$(SERVING_IMAGE) \
+		$(BIN)/python .ci/image_smoke.py --bundle $(RUNS)/latest/bundle $(SMOKEARGS)
 
 .PHONY: ui
 ui: $(UI_STAMP) $(STAMPS)/package ## MLflow's pages on the recorded runs, for this machine only (RUNS=runs UI_PORT=5000)
@@ -93,13 +106,19 @@ test: $(STAMPS)/dev ## Run the tests that need no service, cluster or network (T
 .PHONY: test-services
 test-services: $(STAMPS)/dev ## Run the tests that need services or minutes, with a Redis server of their own
 	@mkdir -p build
+	@$(BIN)/python .ci/debian.py promtool || echo "the alerts' own tests are skipped" >&2
 	$(BIN)/python .ci/with_redis.py $(BIN)/python -m pytest -m "services or slow" \
 		--junitxml=build/services.xml $(TESTARGS)
+
+.PHONY: test-cluster
+test-cluster: $(STAMPS)/dev ## Run the tests against the cluster of KUBECONFIG, in a namespace of their own
+	@mkdir -p build
+	$(BIN)/python -m pytest -m cluster -p no:xdist --junitxml=build/cluster.xml $(TESTARGS)
 
 .PHONY: check
 check: $(STAMPS)/dev ## Everything that a tool can judge; changes no file
 	@before="$$(git status --porcelain; git diff | cksum)"; \
-	$(MAKE) --no-print-directory --keep-going lint types imports spelling tree locks || exit 1; \
+	$(MAKE) --no-print-directory --keep-going lint types imports spelling tree locks dockerfile workflows manifests || exit 1; \
 	test "$$before" = "$$(git status --porcelain; git diff | cksum)" || \
 		{ echo "a check changed the working tree: see git diff" >&2; exit 1; }
 
@@ -131,6 +150,25 @@ tree: $(STAMPS)/dev ## No registry host, machine path, pickle or eval in a track
 locks: $(STAMPS)/dev ## The lock files are in step with pyproject.toml
 	$(BIN)/python .ci/locks.py check
 
+.PHONY: dockerfile
+dockerfile: $(STAMPS)/dev ## hadolint on the Dockerfile (.hadolint.yaml says which rules are off, and why)
+	$(BIN)/hadolint Dockerfile
+
+.PHONY: workflows
+workflows: $(STAMPS)/dev ## What GitHub runs: against its schemas, and for what it would give away
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline --no-progress --persona regular .github
+
+.PHONY: manifests
+manifests: $(STAMPS)/dev ## Kubernetes' manifests: schemas, webhooks' rules, the house's; rendered where kustomize is
+	$(BIN)/python -m k8s.checks
+
+.PHONY: render
+render: $(STAMPS)/dev ## Every overlay and combination of k8s/ as plain YAML in build/render, by kustomize or kubectl
+	$(BIN)/python -m k8s.checks --render-only
+
 .PHONY: format
 format: $(STAMPS)/dev ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .
@@ -161,6 +199,7 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python -m benchmarks.experiments
 	$(BIN)/python -m benchmarks.canary
 	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.trending
 
 .PHONY: benchmark
 benchmark: $(STAMPS)/dev ## How well it recommends: published split, temporal protocol, stars; writes benchmarks/results

@@ -40,6 +40,8 @@ class MarqueeModel(Model):
     def __init__(self, name: str, engine: Engine) -> None:
         super().__init__(name, return_response_headers=True)
         self.engine = engine
+        for outcome in ("error", "refused"):  # from 0 on: a rate does not see a counter that begins at 1
+            self.count(outcome, by=0)
         self.ready = True
 
     def load(self) -> bool:
@@ -126,9 +128,9 @@ class MarqueeModel(Model):
         instances = [each.model_copy(update={"explain": True}) for each in read_request(body)]
         return {"predictions": await self.engine.predict(instances, request_id)}
 
-    def count(self, outcome: str) -> None:
-        """Count a call without an answer."""
-        self.engine.metrics.request("unknown", "none", "none", outcome).inc()
+    def count(self, outcome: str, *, by: int = 1) -> None:
+        """Count calls without an answer."""
+        self.engine.metrics.request("unknown", "none", "none", outcome).inc(by)
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Of V2: a column for each field of an instance, all as long as the batch; any may be left out."""

@@ -9,11 +9,13 @@ import typer
 from marquee.cli.bundle import app as bundle_app
 from marquee.cli.canary import app as canary_app
 from marquee.cli.data import app as data_app
+from marquee.cli.deploy import app as deploy_app
 from marquee.cli.experiment import app as experiment_app
 from marquee.cli.experiment_report import replay as replay_experiment
 from marquee.cli.experiment_report import report as report_experiment
 from marquee.cli.features import app as features_app
 from marquee.cli.monitor import app as monitor_app
+from marquee.cli.monitor_online import online as monitor_online
 from marquee.cli.options import (
     AsJson,
     BundlePath,
@@ -25,6 +27,7 @@ from marquee.cli.options import (
     SourcePath,
 )
 from marquee.cli.registry import app as registry_app
+from marquee.cli.trending import trending as trending_now
 
 Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids not to show, separated by commas.")]
 
@@ -38,10 +41,13 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(canary_app, name="canary")
+app.add_typer(deploy_app, name="deploy")
 app.add_typer(features_app, name="features")
 experiment_app.command(name="report")(report_experiment)
 experiment_app.command(name="replay")(replay_experiment)
 app.add_typer(experiment_app, name="experiment")
+monitor_app.command(name="online")(monitor_online)
+monitor_app.command(name="trending")(trending_now)
 app.add_typer(monitor_app, name="monitor")
 app.add_typer(registry_app, name="registry")
 

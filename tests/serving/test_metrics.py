@@ -127,6 +127,7 @@ def test_real_server_exports_all_of_it(server):
     ]  # fmt: skip
     assert [name for name in names if f"\n{name}" not in text] == []
     assert server.metric('marquee_requests_total{bundle="none",outcome="refused"') >= 1
+    assert '\nmarquee_requests_total{bundle="none",outcome="error"' in text  # before there was one
 
 
 def test_metrics_of_two_registries_do_not_meet():

@@ -1,0 +1,1 @@
+"""Manifests, and the checks that they pass before they reach a cluster."""
