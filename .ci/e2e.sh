@@ -46,7 +46,8 @@ kube get secret marquee-object-store >/dev/null 2>&1 || kube create secret gener
     --from-literal=AWS_ACCESS_KEY_ID=marquee --from-literal=AWS_SECRET_ACCESS_KEY="$key"
 kube annotate --overwrite secret marquee-object-store serving.kserve.io/s3-endpoint=object-store:9000 \
     serving.kserve.io/s3-usehttps=0 serving.kserve.io/s3-region=us-east-1 serving.kserve.io/s3-verifyssl=0
-kubectl --context "kind-$CLUSTER" apply -k k8s/overlays/local
+kubectl --context "kind-$CLUSTER" apply --server-side -k k8s/overlays/local \
+    --selector 'app.kubernetes.io/component!=predictor'  # that is marquee deploy's
 kube rollout status statefulset/object-store --timeout=5m
 kube wait job/object-store-bucket --for=condition=Complete --timeout=5m
 forward marquee object-store 9000 9000

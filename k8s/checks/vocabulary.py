@@ -57,7 +57,9 @@ ALERT_ANNOTATIONS: Final = frozenset({"summary", "description", "runbook_url", "
 """What notifications are made of, and sent by."""
 TOPOLOGY: Final = frozenset({"topology.kubernetes.io/zone", "kubernetes.io/hostname"})
 PLACE: Final = "marquee-place"
-_OTHERS: Final = frozenset({"DATASET", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_STS_REGIONAL_ENDPOINTS"})
+_OTHERS: Final = frozenset(
+    {"DATASET", "METRICS", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_STS_REGIONAL_ENDPOINTS"}
+)
 """Of our own command lines, and of Amazon's clients."""
 _LABEL_ROOMS: Final = frozenset({"labels", "matchLabels", "podSelector", "selector"})
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")

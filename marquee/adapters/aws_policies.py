@@ -12,6 +12,7 @@ from marquee.errors import ConfigError
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "k8s" / "aws"
 """Beside the package, in the repository."""
 _WORD: Final = r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$"
+_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
 class Place(BaseModel):
@@ -28,7 +29,11 @@ class Place(BaseModel):
     """Owner and name of the repository whose workflows may push images."""
     oidc: str = Field(pattern=r"^[a-z0-9.-]+(/[A-Za-z0-9._-]+)*$")
     """The cluster's issuer without https://."""
-    namespace: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    cluster: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
+    """Of EKS."""
+    namespace: str = Field(pattern=_LABEL)
+    kubeflow: str = Field(pattern=_LABEL)
+    """The namespace of the pipelines' steps."""
     project: str = Field(pattern=r"^[A-Za-z0-9_]+$")
     """Feast's: its DynamoDB tables are called project.view."""
     repository: str = Field(pattern=_WORD)

@@ -17,6 +17,10 @@ def aws_policies(  # noqa: PLR0913, PLR0917 - an argument an option
     out: Annotated[Path, typer.Option("--out", help="Folder to write the policies to.")],
     prefix: Annotated[str, typer.Option("--prefix", help="Of ours in the bucket.")] = "marquee",
     namespace: Annotated[str, typer.Option("--namespace", help="Of the pods.")] = "marquee",
+    cluster: Annotated[str, typer.Option("--cluster", help="Of EKS.")] = "marquee",
+    kubeflow: Annotated[
+        str, typer.Option("--kubeflow", help="Namespace of the pipelines' steps.")
+    ] = "kubeflow",
     project: Annotated[str, typer.Option("--project", help="Of Feast: its tables begin so.")] = "marquee",
     repository: Annotated[
         str, typer.Option("--repository", help="Of ECR; images are REPOSITORY/serving and so on.")
@@ -35,6 +39,8 @@ def aws_policies(  # noqa: PLR0913, PLR0917 - an argument an option
         github=github,
         oidc=oidc,
         namespace=namespace,
+        cluster=cluster,
+        kubeflow=kubeflow,
         project=project,
         repository=repository,
     )

@@ -333,7 +333,7 @@ def _drawn(state: "CanaryState", name: str, to: str | None) -> "CanaryState":
     from marquee.cli.render import print_error
     from marquee.errors import MarqueeError
 
-    if to is not None:
+    if to:
         from marquee.adapters.prometheus_text import publish
         from marquee.monitoring.canary_readings import readings
 

@@ -71,7 +71,7 @@ def online(  # noqa: PLR0913, PLR0917 - an argument an option
     kept = keep(found.table, to or place.runs / "online")
     if mlflow:
         notes.append(f"{_record(kept.table, events, place.runs):,} new points in MLflow")
-    if metrics is not None:
+    if metrics:
         _publish(found, metrics)
     notes += [f"{each:%Y-%m-%d %H:%M} stays as it was: more of it was known before" for each in kept.better]
     if as_json:

@@ -58,6 +58,6 @@ MetricsAddress = Annotated[
     typer.Option(
         "--metrics",
         metavar="FILE|URL",
-        help="Leave gauges for Prometheus in a .prom file, or push them to a Pushgateway.",
+        help="Leave gauges for Prometheus in a .prom file, or push them to a Pushgateway; empty for neither.",
     ),
 ]

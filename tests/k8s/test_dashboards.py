@@ -125,7 +125,7 @@ def test_dashboard_is_what_grafana_provisions(path: Path):
 
 def test_dashboard_is_in_the_config_map_that_grafanas_sidecar_loads(path: Path):
     made = yaml.safe_load((COMPONENT / "kustomization.yaml").read_text(encoding="utf-8"))
-    (generator,) = made["configMapGenerator"]
+    (generator,) = (one for one in made["configMapGenerator"] if one["name"] == "marquee-dashboards")
 
     assert f"dashboards/{path.name}" in generator["files"]
     assert generator["options"]["labels"]["grafana_dashboard"] == "1"

@@ -298,6 +298,7 @@ CASES: list[tuple[str, str, str, Change]] = [
     ),
     ("production", "ConfigMap/marquee-place", "did you mean", put("data", "MARQUEE_EXPOSURE", value="none")),
     ("production", "ConfigMap/marquee-place", "FEAST_REGISTRY_URL", drop("data", "FEAST_REGISTRY_URL")),
+    ("production", "ConfigMap/marquee-place", "nothing sets $(METRICS)", drop("data", "METRICS")),
     ("production", "ConfigMap/marquee-place", "no profile", put("data", "MARQUEE_PROFILE", value="asw")),
     # --- networks
     (
@@ -361,6 +362,7 @@ CASES: list[tuple[str, str, str, Change]] = [
     ("production", SERVICE, "is none of marquee", put("metadata", "namespace", value="default")),
     ("production", SERVICE, "is none of marquee", drop("metadata", "namespace")),
     # --- custom resources of others
+    ("ab", SERVICE, "no Service", put(*PREDICTOR, "name", value="v1")),
     (
         "ab",
         "HTTPRoute/marquee-ab",

@@ -13,7 +13,11 @@ from k8s.checks.judge import findings
 from k8s.checks.pods import pods_of
 from k8s.checks.rendering import ROOT, places
 from marquee.adapters.feast.profile import Profile
+from marquee.adapters.kubernetes.arms import Arm
+from marquee.adapters.kubernetes.wishes import applied, promoted, with_canary
+from marquee.candidates.surge_board import BOARD
 from marquee.cli import app
+from marquee.settings import Settings
 
 PLACES = [str(folder.relative_to(ROOT)) for folder in places()]
 OVERLAYS = [place for place in PLACES if place.startswith("overlays/")]
@@ -54,6 +58,7 @@ def test_component_is_rendered_by_some_combination_and_explained(component: str)
     [
         ("tests/autoscaling-canary", "tests/canary-autoscaling"),
         ("tests/redis-object-store", "tests/object-store-redis"),
+        ("tests/monitoring-canary-loop", "tests/canary-loop-monitoring"),
     ],
 )
 def test_traits_in_another_order_make_the_same_objects(rendered, one: str, other: str):
@@ -88,7 +93,7 @@ def test_containers_run_commands_that_marquee_has_with_options_that_it_takes(ren
             pass
     assert {words[:2] for words in calls} >= {
         ("canary", "run"), ("data", "fetch"), ("features", "apply"), ("features", "build"),
-        ("features", "export"), ("features", "materialize"), ("monitor", "drift"),
+        ("features", "export"), ("features", "materialize"), ("monitor", "drift"), ("monitor", "trending"),
     }  # fmt: skip
 
 
@@ -131,15 +136,91 @@ def test_redis_profile_is_one_that_the_feature_store_takes(rendered, k8s_folder:
 
 def test_readers_of_the_volume_cannot_write_what_one_job_writes(rendered):
     writers = {
-        pod.where
+        (pod.where, mount["subPath"])
         for one in rendered("overlays/production")
         for pod in pods_of(one)
         for _, container in pod.containers()
         for mount in list_at(container, "volumeMounts")
-        if mount["name"] == "data" and mount.get("subPath") == "data" and not mount.get("readOnly")
+        if mount["name"] == "data" and mount["subPath"].startswith("data") and not mount.get("readOnly")
     }
 
-    assert writers == {"CronJob/marquee-materialization"}
+    assert writers == {
+        ("CronJob/marquee-materialization", "data"),
+        ("CronJob/marquee-trending", "data/features"),  # its board, and neither warehouse nor registry
+    }
+
+
+def test_board_of_surges_goes_where_servers_look_and_the_job_may_write(rendered):
+    objects = rendered("overlays/production")
+    place = next(one["data"] for one in objects if name_of(one).startswith("ConfigMap/marquee-place"))
+    board = Settings.from_environment(place).item_matrix(place["DATASET"]) / BOARD
+    job, service = (
+        by_name(objects)[name] for name in ("CronJob/marquee-trending", "InferenceService/marquee")
+    )
+
+    def behind(one: dict[str, Any], path: Path) -> tuple[Path, bool]:
+        """Where on the volume a path of the container lies, and whether it may be written there."""
+        ((_, container),) = [each for pod in pods_of(one) for each in pod.containers()]
+        mounts = [each for each in container["volumeMounts"] if path.is_relative_to(each["mountPath"])]
+        nearest = max(mounts, key=lambda each: len(each["mountPath"]))
+        return nearest["subPath"] / path.relative_to(nearest["mountPath"]), not nearest.get("readOnly")
+
+    assert behind(job, board) == (Path("data/features/ml-100k/item_matrix") / BOARD, True)
+    assert behind(service, board) == (Path("data/features/ml-100k/item_matrix") / BOARD, False)
+    assert behind(job, Path(place["MARQUEE_DATA"]) / "warehouse")[1] is False
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [
+        ("overlays/local", ""),
+        ("overlays/production", "http://pushgateway.monitoring.svc:9091"),
+        ("tests/monitoring-canary-loop", "http://pushgateway.monitoring.svc:9091"),
+    ],
+)
+def test_jobs_leave_their_gauges_where_the_place_says(rendered, place: str, address: str):
+    objects = rendered(place)
+    variables = next(one["data"] for one in objects if name_of(one).startswith("ConfigMap/marquee-place"))
+    leaving = {
+        pod.where
+        for one in objects
+        for pod in pods_of(one)
+        for _, container in pod.containers()
+        if "--metrics=$(METRICS)" in container.get("args", [])
+    }
+
+    assert variables["METRICS"] == address
+    assert leaving == {"CronJob/marquee-drift", "CronJob/marquee-canary-loop"} | (
+        {"CronJob/marquee-online-metrics"} if address else set()
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_predictor_has_a_name_but_in_places_whose_service_must_keep_its(rendered, place: str):
+    keeps_service = bool({"ab", "knative"} & used_by(ROOT / place))
+    predictors = [one["spec"]["predictor"] for one in rendered(place) if one["kind"] == "InferenceService"]
+
+    assert predictors
+    assert {each.get("name") for each in predictors} == {None if keeps_service else "v1"}
+
+
+@pytest.mark.parametrize(("place", "keeps_pods"), [("overlays/production", True), ("tests/ab", False)])
+def test_promotion_keeps_the_canarys_pods_but_where_a_route_names_the_service(
+    rendered, place: str, keeps_pods: bool
+):
+    base = next(one for one in rendered(place) if name_of(one).startswith("InferenceService/marquee"))
+    first, second = (
+        Arm(bundle_id=letter * 16, run_id="run", storage_uri=f"s3://films/bundles/{letter}/")
+        for letter in "ab"
+    )
+    live = with_canary(applied(None, first, base=base), second, 50)
+    canary = live["spec"]["canary"][0]["predictor"]
+
+    after = promoted(live, second.bundle_id)["spec"]["predictor"]
+
+    assert after["containers"] == canary["containers"]
+    assert (after.get("name") == canary["name"]) is keeps_pods
+    assert ("name" in base["spec"]["predictor"]) is keeps_pods
 
 
 def test_only_the_canary_loop_has_a_token_of_the_api(rendered):

@@ -1,6 +1,7 @@
 """The policies of k8s/aws: what they are made of, and what they let a role do in moto's AWS."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,20 @@ NAMES = {
     "github": "somebody/marquee",
     "oidc": "oidc.eks.eu-central-1.amazonaws.com/id/ABC123",
     "namespace": "marquee",
+    "cluster": "films",
+    "kubeflow": "kubeflow",
     "project": "marquee",
     "repository": "marquee",
 }
 PLACE = Place.of(**NAMES)
 MADE = policies(PLACE)
-ROLES = {"ci", "deployer", "pipeline", "serving"}
+ROLES = {"ci", "deployer", "pipeline", "release", "serving"}
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 """Actions that AWS gives for all resources or not at all."""
 
 
 BUCKET = NAMES["bucket"]
+ACCOUNT = r"system:serviceaccount:(marquee:marquee-[a-z]+|kubeflow:marquee-pipeline)"
 BUNDLE_FILE = "marquee/models/bundles/ml-100k/1/bundle/0/manifest.json"
 
 
@@ -84,15 +88,14 @@ def test_roles_are_for_one_repositorys_main_and_tags_and_for_single_service_acco
         ]
         audience = [value for key, value in conditions["StringEquals"].items() if key.endswith(":aud")]
         assert audience == ["sts.amazonaws.com"], name
-        if name == "ci-trust.json":
+        if name in {"ci-trust.json", "release-trust.json"}:
             assert subjects == [
                 "repo:somebody/marquee:ref:refs/heads/main",
                 "repo:somebody/marquee:ref:refs/tags/v*",
             ]
         else:
             assert subjects
-            assert all(s.startswith("system:serviceaccount:marquee:marquee-") for s in subjects)
-            assert not any("*" in subject for subject in subjects)
+            assert all(re.fullmatch(ACCOUNT, subject) for subject in subjects), name
 
 
 def test_written_policies_are_json_and_hold_no_placeholder(tmp_path: Path):
@@ -108,7 +111,8 @@ def test_written_policies_are_json_and_hold_no_placeholder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("bucket", "*"), ("account", "*"), ("github", "somebody/*"), ("namespace", "*"), ("prefix", "a/*"),
-     ("project", "*"), ("oidc", "https://host"), ("account", "1234"), ("repository", "*")],
+     ("project", "*"), ("oidc", "https://host"), ("account", "1234"), ("repository", "*"),
+     ("cluster", "*"), ("kubeflow", "*")],
 )  # fmt: skip
 def test_name_that_would_widen_a_policy_is_refused(name: str, value: str):
     with pytest.raises(ConfigError, match=f"--{name}"):
@@ -177,6 +181,7 @@ def allowed():
         ("deployer", "delete_object", BUNDLE_FILE, False),
         ("ci", "get_object", BUNDLE_FILE, False),
         ("ci", "list_objects_v2", "marquee/", False),
+        ("release", "get_object", BUNDLE_FILE, False),
     ],
 )
 def test_role_with_its_own_keys_in_s3(allowed, role: str, action: str, key: str, may: bool):
@@ -185,6 +190,7 @@ def test_role_with_its_own_keys_in_s3(allowed, role: str, action: str, key: str,
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/"
 ECR = "arn:aws:ecr:eu-central-1:123456789012:repository/"
+EKS = "arn:aws:eks:eu-central-1:123456789012:cluster/"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +205,14 @@ ECR = "arn:aws:ecr:eu-central-1:123456789012:repository/"
         ("deployer", "dynamodb:GetItem", f"{ARN}marquee.user_activity", False),
         ("ci", "ecr:GetAuthorizationToken", "*", True),
         ("ci", "ecr:PutImage", f"{ECR}marquee/serving", True),
+        ("ci", "ecr:PutImage", f"{ECR}marquee/pipeline", True),
+        ("ci", "ecr:PutImage", f"{ECR}marquee/monitoring", True),
         ("ci", "ecr:PutImage", f"{ECR}marquee/serving2", False),
+        ("ci", "eks:DescribeCluster", f"{EKS}films", False),
+        ("release", "eks:DescribeCluster", f"{EKS}films", True),
+        ("release", "eks:DescribeCluster", f"{EKS}films2", False),
+        ("release", "eks:UpdateClusterConfig", f"{EKS}films", False),
+        ("release", "ecr:PutImage", f"{ECR}marquee/serving", False),
         ("ci", "ecr:DeleteRepository", f"{ECR}marquee/serving", False),
         ("serving", "ecr:PutImage", f"{ECR}marquee/serving", False),
         ("pipeline", "iam:PassRole", "arn:aws:iam::123456789012:role/any", False),

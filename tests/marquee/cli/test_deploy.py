@@ -208,6 +208,6 @@ def test_aws_policies_are_written_for_the_names_that_were_given(here: Place, tmp
     wrong = run_here("deploy", "aws-policies", *names, "--bucket", "*", at=here)
 
     texts = [Path(file).read_text(encoding="utf-8") for file in shown.json]
-    assert len(texts) == 8
+    assert len(texts) == 10
     assert any("arn:aws:s3:::films/marquee/models/bundles/*" in text for text in texts)
     assert (wrong.code, "--bucket = '*'" in wrong.err) == (2, True)

@@ -169,6 +169,16 @@ def test_what_a_user_can_cause_is_said(logs: Path, here: Place, more: list[str],
     assert "Traceback" not in outcome.err
 
 
+def test_empty_address_of_metrics_is_none_as_in_a_place_without_a_pushgateway(
+    logs: Path, here: Place, tmp_path: Path
+):
+    where = ["--deployment", tmp_path / "deployment", "--stable", "old"]
+    measured = online(logs, here, "--metrics", "")
+    begun = run_here("canary", "start", "new", *where, "--metrics", "", at=here)
+
+    assert [(each.code, ".prom" in each.err) for each in (measured, begun)] == [(0, False)] * 2
+
+
 # --- the other jobs' gauges -----------------------------------------------------------------------------
 
 
