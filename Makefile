@@ -199,6 +199,7 @@ bench: $(STAMPS)/dev ## Measure everything that the README states; writes benchm
 	$(BIN)/python -m benchmarks.experiments
 	$(BIN)/python -m benchmarks.canary
 	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.replay
 	$(BIN)/python -m benchmarks.trending
 
 .PHONY: benchmark

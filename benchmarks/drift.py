@@ -12,7 +12,6 @@ where nobody knows what is drift. Writes drift.json and drift.md.
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
@@ -41,6 +40,8 @@ from marquee.monitoring.quality import QualityConfig, QualityReport, look_at
 from marquee.monitoring.quality_profile import Baseline
 from marquee.monitoring.signals import SIGNALS, Measured, Reference
 from marquee.monitoring.window import NDCG, TOP, Window, window_of
+from marquee.replay.shocks import BROKEN_MODEL, FAULTS, WORLD
+from marquee.replay.tables import Tables
 from marquee.settings import Settings
 from marquee.steps.detect_drift import DriftQuestion, detect
 
@@ -49,9 +50,7 @@ POOL: Final = 350
 QUIET: Final = 12
 RESULTS: Final = Path(__file__).with_name("results")
 DAY_US: Final = 86_400_000_000
-
-Tables = dict[str, pl.DataFrame]
-Shock = Callable[[Tables, np.random.Generator], Tables]
+THRESHOLD: Final = DriftPolicyConfig().threshold
 
 
 def lists_of(
@@ -80,63 +79,17 @@ def lists_of(
     return shown, pl.DataFrame({schema.USER_ID: users, NDCG: ndcg(judge(best, targets), TOP)})
 
 
-def genre_surge(tables: Tables, rng: np.random.Generator) -> Tables:
-    """A fifth of all events go to Film-Noir and Horror titles."""
-    dark = tables["movies"].filter(
-        pl.col(schema.GENRES).list.contains("Horror") | pl.col(schema.GENRES).list.contains("Film-Noir")
-    )
-    moved = rng.random(len(tables["events"])) < 0.2
-    other = pl.Series(rng.choice(dark[schema.ITEM_ID].to_numpy(), len(tables["events"])))
-    item = pl.when(pl.Series(moved)).then(other).otherwise(pl.col(schema.ITEM_ID)).alias(schema.ITEM_ID)
-    return {**tables, "events": tables["events"].with_columns(item)}
-
-
-def newcomers(tables: Tables, rng: np.random.Generator) -> Tables:
-    """Two in three have 5 to 11 events."""
-    limit = pl.DataFrame({schema.USER_ID: tables["events"][schema.USER_ID].unique(maintain_order=True)})
-    n = np.where(rng.random(len(limit)) < 2 / 3, rng.integers(5, 12, len(limit)), 10_000)
-    cut = tables["events"].join(limit.with_columns(limit=pl.Series(n)), on=schema.USER_ID)
-    kept = cut.filter(pl.int_range(pl.len()).over(schema.USER_ID) < pl.col("limit"))
-    return {**tables, "events": kept.drop("limit")}
-
-
-def rating_times(factor: float) -> Shock:
-    """Another scale."""
-    return lambda tables, _: {
-        **tables, "events": tables["events"].with_columns((pl.col(schema.VALUE) * factor).cast(pl.Float32))
-    }  # fmt: skip
-
-
-def thumbs(tables: Tables, _: np.random.Generator) -> Tables:
-    """4 and 5 become 5, the others 1."""
-    value = pl.when(pl.col(schema.VALUE) >= 4).then(5.0).otherwise(1.0).cast(pl.Float32).alias(schema.VALUE)
-    return {**tables, "events": tables["events"].with_columns(value)}
-
-
-def broken_model(tables: Tables, _: np.random.Generator) -> Tables:
-    """Lists that have nothing to do with the users."""
-    return {**tables, "broken": pl.DataFrame()}
-
-
-def ages_default(tables: Tables, _: np.random.Generator) -> Tables:
-    """Every age is -1."""
-    return {**tables, "users": tables["users"].with_columns(age=pl.lit(-1, pl.Int16))}
-
-
-def ages_null(tables: Tables, _: np.random.Generator) -> Tables:
-    """The column is there and empty."""
-    return {**tables, "users": tables["users"].with_columns(age=pl.lit(None, pl.Int16))}
-
-
-SHOCKS: Final[dict[str, Shock]] = {
-    "genre surge, 20 % of events": genre_surge,
-    "influx of new users": newcomers,
-    "rating × 2": rating_times(2.0),
-    "rating to thumbs": thumbs,
-    "broken model": broken_model,
-    "age = −1": ages_default,
-    "age null": ages_null,
+SHOCKS: Final = {
+    "genre surge, 20 % of events": "genre_surge",
+    "influx of new users": "influx",
+    "rating × 2": "scale",
+    "rating to thumbs": "thumbs",
+    "broken model": BROKEN_MODEL,
+    "age = −1": "default_column",
+    "age null": "null_column",
 }
+"""By how people call them: the shocks of a replay."""
+INJECTORS: Final = {**WORLD, **FAULTS}
 
 
 class Stream:
@@ -144,9 +97,9 @@ class Stream:
 
     def __init__(self, tables: Tables, seed: int) -> None:
         self.tables, self.rng = tables, np.random.default_rng(seed)
-        users = self.rng.permutation(tables["events"][schema.USER_ID].unique().sort().to_numpy())
+        users = self.rng.permutation(tables.events[schema.USER_ID].unique().sort().to_numpy())
         self.learners, self.compared, held_out, self.others = np.split(users, [200, 400, 400 + POOL])
-        self.items = Vocabulary.of(tables["movies"][schema.ITEM_ID])
+        self.items = Vocabulary.of(tables.movies[schema.ITEM_ID])
         learned = Interactions.from_table(self._events(self.learners), items=self.items)
         self.model = Ease.fit(learned, EaseConfig())
         self.baseline = Baseline()
@@ -157,20 +110,20 @@ class Stream:
         self.null: Null = fit_null(self.reference.measure(pool), N, rng=self.rng)
 
     def _events(self, users: np.ndarray) -> pl.DataFrame:
-        return self.tables["events"].filter(pl.col(schema.USER_ID).is_in(users.tolist()))
+        return self.tables.events.filter(pl.col(schema.USER_ID).is_in(users.tolist()))
 
-    def look(self, users: np.ndarray, shock: Shock | None = None) -> tuple[Window, QualityReport]:
+    def look(self, users: np.ndarray, shock: str = "") -> tuple[Window, QualityReport]:
         """The window of these users, and what the data gate says of it."""
-        made = {**self.tables, "events": self._events(users)}
-        made["users"] = made["users"].filter(pl.col(schema.USER_ID).is_in(users.tolist()))
-        made = shock(made, self.rng) if shock else made
+        own = self.tables.users.filter(pl.col(schema.USER_ID).is_in(users.tolist()))
+        made = Tables(self._events(users), own, self.tables.movies)
+        made = INJECTORS[shock](made, self.rng) if shock in INJECTORS else made
         shown, quality = lists_of(
-            made["events"], self.model, self.items, broken="broken" in made, rng=self.rng
+            made.events, self.model, self.items, broken=shock == BROKEN_MODEL, rng=self.rng
         )
         window = window_of(
-            "w", made["events"], users=made["users"], movies=made["movies"], shown=shown, quality=quality
+            "w", made.events, users=made.users, movies=made.movies, shown=shown, quality=quality
         )
-        feeds = {schema.INTERACTIONS: made["events"], schema.USERS: made["users"]}
+        feeds = {schema.INTERACTIONS: made.events, schema.USERS: made.users}
         # The windows of these streams have no length in time, and so no volume.
         return window, look_at("w", feeds, self.baseline, config=QualityConfig(min_volume_share=0))
 
@@ -178,7 +131,7 @@ class Stream:
         """Users of a window."""
         return self.rng.choice(self.others, N, replace=False)
 
-    def measured(self, shock: Shock | None = None) -> tuple[Measured, QualityFacts]:
+    def measured(self, shock: str = "") -> tuple[Measured, QualityFacts]:
         """One window in the reference's terms, and the gate's word on it."""
         window, report = self.look(self.drawn(), shock)
         return self.reference.measure(window), QualityFacts(verdict=report.verdict, words=report.words)
@@ -231,12 +184,12 @@ def detections(streams: list[Stream]) -> list[dict[str, Any]]:
         delays, seen, how = [], Counter[str](), Counter[str]()
         for stream in streams:
             windows = [stream.measured() for _ in range(3)] + [stream.measured(shock) for _ in range(3)]
-            said, _ = verdicts(stream, windows, 3.5)
+            said, _ = verdicts(stream, windows, THRESHOLD)
             answers = [number + 1 for number, each in enumerate(said[3:]) if each in {"retrain", "blocked"}]
             delays.append(answers[0] if answers else 0)
             how.update({said[2 + answers[0]]} if answers else {"nothing"})
             z = stream.null.z(windows[3][0].statistics())
-            seen.update(signal for signal, value in zip(SIGNALS, z, strict=True) if value > 3.5)
+            seen.update(signal for signal, value in zip(SIGNALS, z, strict=True) if value > THRESHOLD)
         within = [delay for delay in delays if 0 < delay <= 2]
         top = [f"{signal} {count}/{len(streams)}" for signal, count in seen.most_common(3)]
         row = {"shock": name, "within_2": len(within) / len(streams), "delays": delays, "seen_by": top}
@@ -325,11 +278,11 @@ def main() -> None:
     settings = Settings.from_environment()
     warehouse = Warehouse(settings.warehouse(DATASET))
     prepare_dataset(DATASET, warehouse=warehouse, cache=settings.cache, now=datetime.now(UTC))
-    tables = {
-        "events": warehouse.read_interactions(),
-        "users": warehouse.read_table(schema.USERS),
-        "movies": warehouse.read_table(schema.MOVIES),
-    }
+    tables = Tables(
+        warehouse.read_interactions(),
+        warehouse.read_table(schema.USERS),
+        warehouse.read_table(schema.MOVIES),
+    )
     streams = [Stream(tables, arguments.seed + number) for number in range(arguments.streams)]
     report = {
         "dataset": DATASET,

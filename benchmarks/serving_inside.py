@@ -40,6 +40,9 @@ from serving.user_rows import ReadRow, UserRows, UserState
 
 WARM_UP: Final = 50
 ATTEMPTS: Final = 10
+PAUSE_S: Final = 0.01
+AFTER_A_PAUSE: Final = 100
+"""Requests that wait for one."""
 REQUEST_ID: Final = "0" * 32
 
 
@@ -74,14 +77,22 @@ def patiently(read: ReadRow) -> ReadRow:
     return again
 
 
-def cpu_us(call: Callable[[Any], object], inputs: list[Any]) -> float:
-    """Mean CPU microseconds of this thread for a call."""
+def cpu_us(call: Callable[[Any], object], inputs: list[Any], *, pause_s: float = 0.0) -> float:
+    """Mean CPU microseconds of this thread for a call.
+
+    A pause before each is not counted, but what it does to the processor is: whoever else the machine serves
+    meanwhile leaves other things in the caches, so that the same work takes longer.
+    """
     for each in inputs[:WARM_UP]:
         call(each)
-    before = time.thread_time_ns()
+    spent = 0
     for each in inputs:
+        if pause_s:
+            time.sleep(pause_s)
+        before = time.thread_time_ns()
         call(each)
-    return (time.thread_time_ns() - before) / 1e3 / len(inputs)
+        spent += time.thread_time_ns() - before
+    return spent / 1e3 / len(inputs)
 
 
 def measure(engine: Engine, read: ReadRow, users: list[str], surface: str, item: str) -> dict[str, float]:
@@ -103,6 +114,9 @@ def measure(engine: Engine, read: ReadRow, users: list[str], surface: str, item:
         "request id": cpu_us(lambda _: request_id_of({}), users),
         "row read": cpu_us(lambda user: read(user, now), users),
         "list made": cpu_us(make_list, waiting),
+        f"list made {1e3 * PAUSE_S:g} ms after the one before": cpu_us(
+            make_list, waiting[:AFTER_A_PAUSE], pause_s=PAUSE_S
+        ),
     }
     for answered in waiting:
         answered.seconds.update(row=0.001, wait=0.001, total=0.003)

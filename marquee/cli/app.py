@@ -27,6 +27,7 @@ from marquee.cli.options import (
     SourcePath,
 )
 from marquee.cli.registry import app as registry_app
+from marquee.cli.replay import replay
 from marquee.cli.trending import trending as trending_now
 
 Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids not to show, separated by commas.")]
@@ -50,6 +51,7 @@ monitor_app.command(name="online")(monitor_online)
 monitor_app.command(name="trending")(trending_now)
 app.add_typer(monitor_app, name="monitor")
 app.add_typer(registry_app, name="registry")
+app.command()(replay)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ class DriftPolicyConfig(BaseModel):
     """A signal speaks above this z. Settled by benchmarks/drift.py: of 96 windows without drift two led to a
     training at 3.5, none at 4, and the shocks are still answered within two windows."""
     at_once: float = Field(default=5.0, gt=0)
-    """A quality this bad needs no second window."""
+    """A quality this bad needs no second window, and waits for no cooldown."""
     votes: int = Field(default=2, ge=1)
     """So many of the last `of_windows` must speak."""
     of_windows: int = Field(default=3, ge=1)

@@ -2,8 +2,9 @@
 
 Tier 0 is the data gate: it blocks, and never asks for a training. Tier A is the quality of the lists on
 labels that have come in since, tier B what goes in and out of the model, tier C a surge of single items,
-which the trending surface answers. An alarm needs some of the last windows, acts once, waits out a
-cooldown, and ends only after calm windows. The constants are judgement, settled by replay.
+which the trending surface answers. An alarm needs some of the last windows, A speaking in one and B in
+another being as good as one of them in both; it acts once, waits out a cooldown, and ends only after calm
+windows. The constants are judgement, settled by replay.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
 
-POLICY_VERSION: Final = "1"
+POLICY_VERSION: Final = "2"
 """Changes with the rules below, so that a decision says which of them it was made by."""
 Verdict = Literal["none", "watch", "surge", "report", "retrain", "insufficient", "blocked", "stale"]
 _DAY_US: Final = 24 * 3_600_000_000
@@ -145,16 +146,30 @@ def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfi
     highest = max((z for z in observation.z.values() if z is not None), default=0.0)
     calm = state.calm + 1 if highest < config.calm_below else 0
     ended = calm >= config.calm_windows
-    at_once = quality_z is not None and quality_z > config.at_once
+    together = _votes(quality, inputs) >= config.votes
     return state.model_copy(
         update={
             "quality_votes": quality,
             "input_votes": inputs,
             "calm": calm,
-            "quality_alarm": at_once or sum(quality) >= config.votes or (state.quality_alarm and not ended),
-            "input_alarm": sum(inputs) >= config.votes or (state.input_alarm and not ended),
+            "quality_alarm": _collapsed(observation, config)
+            or (together and (quality_speaks or sum(quality) >= config.votes))
+            or (state.quality_alarm and not ended),
+            "input_alarm": (together and (inputs[-1] or sum(inputs) >= config.votes))
+            or (state.input_alarm and not ended),
         }
     )
+
+
+def _collapsed(observation: Observation, config: DriftPolicyConfig) -> bool:
+    """Whether the lists are so bad that neither a second window nor a cooldown is waited for."""
+    quality_z = observation.z.get(QUALITY)
+    return quality_z is not None and quality_z > config.at_once
+
+
+def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:
+    """Of the last windows, those in which either tier spoke."""
+    return sum(a or b for a, b in zip(quality, inputs, strict=True))
 
 
 def _loud(observation: Observation, config: DriftPolicyConfig) -> list[str]:
@@ -184,7 +199,7 @@ def _judged(state: DriftState, observation: Observation, config: DriftPolicyConf
         tier: Literal["A", "B"] = "A" if state.quality_alarm else "B"
         heard = f"{QUALITY} z = {quality_z:.1f}" if tier == "A" and quality_z is not None else ""
         why = heard or "; ".join(loud) or "an alarm of the windows before has not ended"
-        votes = sum(state.quality_votes if tier == "A" else state.input_votes)
+        votes = _votes(state.quality_votes, state.input_votes)
         why = f"{why} ({votes} of the last {config.of_windows} windows)"
         if tier == "B" and quality_z is not None and quality_z < -config.threshold:
             return Outcome(key=key, verdict="report", tier=tier, reason=f"{why}; yet the lists got better.")
@@ -206,9 +221,11 @@ def _hold(state: DriftState, observation: Observation, config: DriftPolicyConfig
     """Why nothing is ordered though there is an alarm; empty where nothing holds."""
     if observation.users < config.users_to_act:
         return f"{observation.users} users are too few to act on: {config.users_to_act} are needed"
-    if state.cooldown_left:
+    # Lists that collapsed can't wait: a cooldown is for a model that has yet to show what it does.
+    must_wait = not _collapsed(observation, config)
+    if must_wait and state.cooldown_left:
         return f"the cooldown lasts {state.cooldown_left} more windows, this one included"
-    if observation.ended_at_us < state.cooldown_until_us:
+    if must_wait and observation.ended_at_us < state.cooldown_until_us:
         return (
             f"the cooldown lasts {(state.cooldown_until_us - observation.ended_at_us) / _DAY_US * 24:.1f} h"
         )

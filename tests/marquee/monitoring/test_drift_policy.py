@@ -54,6 +54,15 @@ def test_signal_at_the_threshold_does_not_speak():
     assert verdicts(loud(0, z=4.0), loud(1, z=4.0)) == ["none", "none"]
 
 
+def test_quality_in_one_window_and_inputs_in_another_are_an_alarm_of_the_later_one():
+    newest = run(loud(0, QUALITY), seen(1), loud(2))[-1]
+
+    assert (newest.verdict, newest.tier) == ("retrain", "B")
+    assert "(2 of the last 3 windows)" in newest.reason
+    assert run(loud(0), loud(1, QUALITY))[-1].tier == "A"
+    assert verdicts(loud(0, QUALITY), seen(1), seen(2), loud(3)) == ["watch", "none", "none", "watch"]
+
+
 def test_quality_beyond_all_doubt_needs_no_second_window():
     outcome = run(loud(0, QUALITY, 5.1))[0]
 
@@ -109,6 +118,15 @@ def test_promotion_begins_a_cooldown_of_four_windows_and_forgets_the_alarm():
         "retrain",
         "report",
     ]
+
+
+def test_lists_that_collapsed_wait_for_no_cooldown_but_for_the_weeks_cap():
+    promoted = [seen(0), seen(1, bundle_id="two")]
+    collapsed = [loud(number, QUALITY, 5.1, bundle_id="two") for number in (2, 3, 4, 5)]
+    bad = [loud(number, QUALITY, 4.9, bundle_id="two") for number in (2, 3)]
+
+    assert verdicts(*promoted, *collapsed)[2:] == ["retrain", "retrain", "report", "report"]
+    assert verdicts(*promoted, *bad)[2:] == ["watch", "report"]
 
 
 def test_cooldown_lasts_a_day_however_short_the_windows():
@@ -171,8 +189,8 @@ def test_older_window_changes_nothing():
 
 
 def test_key_names_policy_window_and_bundle():
-    assert run(seen(3))[0].key == "1-w3-one"
-    assert run(seen(3, bundle_id=""))[0].key == "1-w3-unknown"
+    assert run(seen(3))[0].key == "2-w3-one"
+    assert run(seen(3, bundle_id=""))[0].key == "2-w3-unknown"
 
 
 def test_signals_that_were_not_measured_say_nothing():

@@ -1,0 +1,70 @@
+"""When a replay trains anew."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+from marquee.errors import ConfigError
+
+Kind = Literal["never", "timer", "drift", "every-window"]
+_TIMER: Final = re.compile(r"timer:([1-9]\d{0,3})([dw])")
+_DAY_US: Final = 86_400_000_000
+USUAL: Final = ("never", "timer:7d", "drift", "every-window")
+_REMEDY: Final = "Use never, timer:7d (any days or weeks), drift, drift+timer:14d or every-window."
+_BOTH: Final = "drift+"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What asks for a training at the end of a window."""
+
+    name: str
+    kind: Kind
+    every_us: int = 0
+    """The age at which a model is trained anew anyway; 0 for any."""
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read what a person typed.
+
+        Raises:
+            ConfigError: it names no policy.
+        """
+        if found := _TIMER.fullmatch(text):
+            return cls(text, "timer", _microseconds(found))
+        if text == "never":
+            return cls(text, "never")
+        if text == "drift":
+            return cls(text, "drift")
+        if text.startswith(_BOTH) and (found := _TIMER.fullmatch(text.removeprefix(_BOTH))):
+            return cls(text, "drift", _microseconds(found))
+        if text == "every-window":
+            return cls(text, "every-window")
+        raise ConfigError(f"--policy = {text!r} is no policy.", remedy=_REMEDY)
+
+    def wants(self, *, now_us: int, trained_us: int, drift: bool) -> bool:
+        """Whether a training is asked for.
+
+        Args:
+            now_us: end of the window, UTC microseconds.
+            trained_us: when the last training was begun, whatever became of it.
+            drift: whether the drift policy asks for it.
+        """
+        is_due = self.every_us > 0 and now_us - trained_us >= self.every_us
+        return self.kind == "every-window" or is_due or (self.kind == "drift" and drift)
+
+
+def _microseconds(timer: re.Match[str]) -> int:
+    return int(timer[1]) * (7 if timer[2] == "w" else 1) * _DAY_US
+
+
+def policies_of(texts: tuple[str, ...]) -> tuple[Policy, ...]:
+    """Read several, each once.
+
+    Raises:
+        ConfigError: one is none, or is named twice.
+    """
+    found = tuple(Policy.of(text) for text in texts)
+    if len({each.name for each in found}) < len(found):
+        raise ConfigError(f"--policy names one twice: {', '.join(texts)}.", remedy="Name each once.")
+    return found
