@@ -11,6 +11,8 @@ LEFT: Final = 44.0
 RIGHT: Final = WIDTH - 116
 TOP: Final = 22.0
 BASE: Final = 232.0
+SERIES: Final = 7
+"""Colours of lines, in templates/replay.html."""
 _GAP: Final = 13.0
 
 
@@ -103,7 +105,7 @@ def picture(walks: Sequence[Walk], shocks: Sequence[tuple[str, int, int]], days:
                 for place, each in enumerate(walk.steps)
             ),
             ends[at],
-            at % 5,
+            at % SERIES,
         )
         for at, walk in enumerate(walks)
     )  # fmt: skip
