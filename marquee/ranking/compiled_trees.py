@@ -84,7 +84,8 @@ def _compiled(code: str) -> Any:  # noqa: ANN401 - llvmlite has no types
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    module = llvm.parse_assembly(code, context=llvm.create_context())
+    # In LLVM's own context, which is never freed: the collector may free one of ours before the engine in it.
+    module = llvm.parse_assembly(code)
     module.verify()
     # Comparisons and jumps leave an optimiser nothing to do, and it would take a second and more.
     machine = llvm.Target.from_default_triple().create_target_machine(

@@ -88,7 +88,7 @@ def test_settings_empty_variable_is_as_good_as_none():
 
 
 def test_what_watches_feeds_and_lists_is_no_part_of_a_bundle():
-    patient = TrainingConfig.from_values({"drift": {"policy": {"threshold": 4.0}}}, where="the test")
+    patient = TrainingConfig.from_values({"drift": {"policy": {"threshold": 6.0}}}, where="the test")
 
     assert patient != TrainingConfig()
     assert patient.as_trained == TrainingConfig().as_trained

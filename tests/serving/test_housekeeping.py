@@ -102,8 +102,10 @@ def test_edit_that_does_not_fit_leaves_things_as_they_are_and_is_said_once_each_
 
 
 def housekeeping(every_s: float, *looks: Any) -> Housekeeping:
-    bundles, matrices, connect, experiments = looks
-    slots = SimpleNamespace(look_at_bundles=bundles, look_at_matrices=matrices, current={})
+    bundles, matrices, surges, connect, experiments = looks
+    slots = SimpleNamespace(
+        look_at_bundles=bundles, look_at_matrices=matrices, look_at_surges=surges, current={}
+    )
     engine = SimpleNamespace(slots=slots, rows=None)
     store, file = SimpleNamespace(connect=connect), SimpleNamespace(look=experiments)
     return Housekeeping(engine, store, file, every_s)  # type: ignore[arg-type]
@@ -120,20 +122,26 @@ def test_look_that_fails_neither_ends_the_others_nor_the_next(caplog):
         60,
         fail,
         lambda: seen.append("matrices"),
+        lambda: seen.append("surges"),
         lambda _rows, _slots: seen.append("store"),
         lambda _engine: seen.append("experiments"),
     )
     for _ in range(2):
         made.look()
 
-    assert seen == ["bundles", "matrices", "store", "experiments"] * 2
+    assert seen == ["bundles", "matrices", "surges", "store", "experiments"] * 2
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
 
 
 def test_housekeeping_looks_again_and_again_until_it_is_stopped():
     looked = threading.Semaphore(0)
     made = housekeeping(
-        0.01, lambda: None, lambda: None, lambda _rows, _slots: None, lambda _engine: looked.release()
+        0.01,
+        lambda: None,
+        lambda: None,
+        lambda: None,
+        lambda _rows, _slots: None,
+        lambda _engine: looked.release(),
     )
     made.start()
     assert all(looked.acquire(timeout=20) for _ in range(3))

@@ -22,12 +22,13 @@ def of(decision: Decision, gate: QualityReport) -> dict[tuple[str, ...], float]:
 def test_window_is_drawn_with_its_signals_and_verdict():
     week_us = 6 * 24 * 3_600_000_000
     state = DriftState(
-        bundle_id="b1", ordered_us=(10**15 - week_us,), cooldown_until_us=10**15, cooldown_left=3
-    )
-    drawn = of(made(quality_t=4.0, state=state), look({"users": users(), "interactions": events()}))
+        bundle_id="b1", ordered_us=(10**15 - week_us,), cooldown_until_us=10**15, cooldown_left=3,
+        quality_alarm=True,
+    )  # fmt: skip
+    drawn = of(made(quality_t=2.25, state=state), look({"users": users(), "interactions": events()}))
 
     assert {name[1] for name in drawn if name[0] == "marquee_drift_z"} == set(SIGNALS)
-    assert drawn["marquee_drift_z", QUALITY] == 4.0 / 0.5
+    assert drawn["marquee_drift_z", QUALITY] == 2.25 / 0.5
     assert [drawn["marquee_drift_decision", tier] for tier in "0ABC"] == [0.0, 1.0, 0.0, 0.0]
     assert drawn["marquee_drift_verdict", "report"] == 1.0  # the cooldown holds the training back
     assert sum(value for name, value in drawn.items() if name[0] == "marquee_drift_verdict") == 1.0

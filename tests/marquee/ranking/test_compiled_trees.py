@@ -1,6 +1,8 @@
 """Machine code of trees gives LightGBM's own bits, or is not used."""
 
 import re
+import subprocess
+import sys
 
 import lightgbm as lgb
 import numpy as np
@@ -182,3 +184,26 @@ def test_compiled_average_scores_as_before():
     assert isinstance(compiled.parts[0], LightGbmRanker)
     assert compiled.parts[0].trees is not None
     np.testing.assert_array_equal(compiled.score(rows(40)), average.score(rows(40)))
+
+
+def test_code_that_nobody_needs_any_more_is_freed_in_any_order():
+    """In a process of its own: freed in the wrong order it would take all tests with it."""
+    script = """
+import gc, sys
+from marquee.ranking.compiled_trees import CompiledTrees
+text = sys.stdin.read()
+for _ in range(20):
+    knot = [CompiledTrees.of_text(text)]
+    knot.append(knot)
+    del knot
+    gc.collect()
+print("alive")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=fitted(rows()).to_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
