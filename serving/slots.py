@@ -219,8 +219,7 @@ class Slots:
         self._matrices[storage] = matrix
         for slot in fresh:
             if slot is not self.current[slot.name]:
-                warm(slot.answering)
-                self._put(slot)
+                self._swap(slot)
                 self.observer.refreshed(slot)
 
     def look_at_surges(self) -> None:
@@ -239,7 +238,12 @@ class Slots:
             self._boards[storage] = board
             for slot in self.current.values():
                 if slot.storage == storage:
-                    self._put(replace(slot, answering=slot.answering.with_surges(board)))
+                    self._swap(replace(slot, answering=slot.answering.with_surges(board)))
+
+    def _swap(self, slot: Slot) -> None:
+        """Put a changed slot in its place, when what is made on first use is there."""
+        warm(slot.answering)
+        self._put(slot)
 
     @staticmethod
     def _with_matrix(slot: Slot, matrix: ItemMatrix | None) -> Slot:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from marquee.cli.options import AsJson, MetricsAddress, RunsFolder
+from marquee.cli.rollout_places import crown_of, deployment_at, document_at
 from marquee.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from marquee.adapters.canary_record import CanaryRecord
     from marquee.adapters.deployment import CanaryMetrics, Crown, Deployment
-    from marquee.adapters.deployment_document import DocumentDeployment
     from marquee.canary_loop import CanaryLoop
     from marquee.monitoring.canary_config import CanaryConfig
     from marquee.monitoring.canary_state import CanaryState
@@ -65,8 +65,8 @@ def start(  # noqa: PLR0913, PLR0917 - an argument an option
 ) -> None:
     """Begin a rollout at 0 %; `step` or `run` take it on."""
     if stable is not None:
-        _document(deployment).create(stable)
-    loop = _loop(_deployment(deployment, runs), _record(record, name, runs))
+        document_at(deployment).create(stable)
+    loop = _loop(deployment_at(deployment, runs), _record(record, name, runs))
     _show(_drawn(loop.begin(bundle, _config(config)), name, metrics), as_json=as_json)
 
 
@@ -84,7 +84,7 @@ def step(  # noqa: PLR0913, PLR0917 - an argument an option
 ) -> None:
     """One look, one verdict, one change at most: for a CronJob. A rolled back canary is exit code 1."""
     loop = _loop(
-        _deployment(deployment, runs),
+        deployment_at(deployment, runs),
         _record(record, name, runs),
         metrics=_metrics(prometheus, label),
         crown=crown_of(registry, runs),
@@ -116,7 +116,7 @@ def run(  # noqa: PLR0913, PLR0917 - an argument an option
             remedy="Give 0.1 to 3600 seconds and 1 to 100000 looks.",
         )
     loop = _loop(
-        _deployment(deployment, runs),
+        deployment_at(deployment, runs),
         _record(record, name, runs),
         metrics=_metrics(prometheus, label),
         crown=crown_of(registry, runs),
@@ -152,7 +152,7 @@ def status(
 
     where = _record(record, name, runs)
     state = where.read()
-    there = None if deployment is None else asdict(_deployment(deployment, runs).status())
+    there = None if deployment is None else asdict(deployment_at(deployment, runs).status())
     if as_json:
         values = None if state is None else state.model_dump(mode="json")
         print_json({"rollout": values, "deployment": there, "decisions": list(where.decisions())})
@@ -176,7 +176,7 @@ def abort(
     as_json: AsJson = False,
 ) -> None:
     """Roll back now, whatever the metrics say."""
-    state = _loop(_deployment(deployment, runs), _record(record, name, runs)).abort(reason)
+    state = _loop(deployment_at(deployment, runs), _record(record, name, runs)).abort(reason)
     _show(_drawn(state, name, metrics), as_json=as_json)
 
 
@@ -190,7 +190,7 @@ def ready(
 
     from marquee.cli.render import OUT, facts
 
-    OUT.print(facts("Deployment", asdict(_document(deployment).report_ready(*bundles))))
+    OUT.print(facts("Deployment", asdict(document_at(deployment).report_ready(*bundles))))
 
 
 @app.command()
@@ -218,36 +218,6 @@ def replay(
         OUT.print(f"{kept.at:%Y-%m-%d %H:%M:%S} {again.verdict}: {again.reason}", markup=False)
     if again != kept.decision:
         raise typer.Exit(1)
-
-
-def _deployment(address: str, runs: Path | None) -> "Deployment":
-    """The place that serves: an InferenceService, or a document."""
-    if not address.startswith("k8s://"):
-        return _document(address)
-    from marquee.adapters.kubernetes import Shelf, open_deployment
-    from marquee.adapters.object_store import open_store
-    from marquee.settings import Settings
-
-    settings = Settings.from_environment().with_runs(runs)
-    return open_deployment(address, Shelf(open_store(settings.models_uri)))
-
-
-def _document(address: str) -> "DocumentDeployment":
-    """A deployment document, for what only documents need.
-
-    Raises:
-        RequestError: it is an InferenceService, which begins and reports by itself.
-    """
-    from marquee.adapters.deployment_document import DocumentDeployment
-    from marquee.adapters.object_store import open_store
-
-    if address.startswith("k8s://"):
-        raise RequestError(
-            f"{address} needs neither --stable nor `ready`: KServe knows what it serves and what answers.",
-            remedy="Begin with `marquee deploy apply`; leave --stable out.",
-        )
-
-    return DocumentDeployment(open_store(address))
 
 
 def _record(address: str | None, name: str, runs: Path | None) -> "CanaryRecord":
@@ -286,26 +256,6 @@ def _metrics(url: str | None, labels: list[str] | None) -> "CanaryMetrics":
     return PrometheusMetrics(
         PrometheusApi(PrometheusConfig.of(url, {name: value for name, _, value in pairs}))
     )
-
-
-def crown_of(dataset: str | None, runs: Path | None) -> "Crown | None":
-    """What tells a registry of a promotion; a refusal of its own is said and does not hold the rollout up."""
-    if dataset is None:
-        return None
-    from marquee.adapters.mlflow import PromotionRefusedError
-    from marquee.registering import Models
-    from marquee.settings import Settings
-
-    registry = Models.of(dataset, Settings.from_environment().with_runs(runs), os.environ).registry
-
-    def crown(bundle_id: str, *, instead_of: str) -> str:
-        try:
-            version = registry.promote(bundle_id, now=datetime.now(UTC), instead_of=instead_of)
-        except PromotionRefusedError as error:
-            return f"champion of the cluster, but not of the registry: {error.problem}"
-        return f"champion, version {version.number} of {registry.model}"
-
-    return crown
 
 
 def _config(file: Path | None) -> "CanaryConfig":

@@ -10,6 +10,7 @@ import typer
 
 from marquee.cli.aws_policies import aws_policies
 from marquee.cli.options import AsJson, RunsFolder
+from marquee.cli.rollout_places import crown_of, service_at
 
 if TYPE_CHECKING:
     from marquee.adapters.kubernetes import InferenceServiceDeployment, Patience
@@ -51,7 +52,7 @@ def apply(
 ) -> None:
     """Have the stable arm serve a bundle that verifies; needs --manifest the first time."""
     patience = _patience(timeout, every)
-    with _opened(deployment, runs) as place:
+    with service_at(deployment, runs) as place:
         base = None if manifest is None else _read_manifest(manifest, place.api.address.name)
         arm = place.shelf.fetch(bundle).with_image(image)
         place.apply(arm, base=base)
@@ -80,7 +81,7 @@ def canary(
     if not 0 <= percent <= 100:
         raise RequestError(f"--percent {percent} is no share.", remedy="Give 0 to 100.")
     patience = _patience(timeout, every)
-    with _opened(deployment, runs) as place:
+    with service_at(deployment, runs) as place:
         arm = place.shelf.fetch(bundle, near=place.stable_uri()).with_image(image)
         if share_of(place.read(), arm) is None:
             place.give(arm, 0)
@@ -105,10 +106,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make the canary the stable arm, with the pods that it has."""
-    from marquee.cli.canary import crown_of
-
     patience, crown = _patience(timeout, every), crown_of(registry, runs)
-    with _opened(deployment, runs) as place:
+    with service_at(deployment, runs) as place:
         before = place.status()
         wanted = bundle or before.canary or before.stable
         place.promote(wanted)
@@ -133,7 +132,7 @@ def rollback(
 ) -> None:
     """Remove the canary; where there is none, return to the bundle before. Twice is as good as once."""
     patience = _patience(timeout, every)
-    with _opened(deployment, runs) as place:
+    with service_at(deployment, runs) as place:
         way = place.roll_back(to)
         left = "The rollback stays asked for; pods that serve go on. Its pods say what keeps it."
         _wait(place, place.stable_standing, patience, left=left)
@@ -148,17 +147,8 @@ def rollback(
 @app.command()
 def status(deployment: AddressOption, runs: RunsFolder = None, as_json: AsJson = False) -> None:
     """Who serves what, whether it is ready, and what keeps it; changes nothing."""
-    with _opened(deployment, runs) as place:
+    with service_at(deployment, runs) as place:
         _show(place, "", as_json=as_json)
-
-
-def _opened(address: str, runs: Path | None) -> AbstractContextManager["InferenceServiceDeployment"]:
-    from marquee.adapters.kubernetes import Shelf, open_deployment
-    from marquee.adapters.object_store import open_store
-    from marquee.settings import Settings
-
-    settings = Settings.from_environment().with_runs(runs)
-    return open_deployment(address, Shelf(open_store(settings.models_uri)))
 
 
 def _patience(timeout: float, every: float) -> "Patience":

@@ -8,7 +8,7 @@ Tree-Based Machine Learning Models", section 3, which calls it code generation.
 
 import ctypes
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Final, Self
@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from marquee.ranking.lightgbm_trees import Tree, UnsupportedTreesError, read_trees, thresholds_by_feature
+from marquee.ranking.lightgbm_trees import Tree, Trees, UnsupportedTreesError, read_trees
 
 _PROBES: Final = 256
 """Rows on which the code is held against LightGBM before it is used."""
@@ -37,16 +37,11 @@ class CompiledTrees:
     _engine: Any = field(repr=False)  # owns the code's memory
 
     @classmethod
-    def of_text(cls, text: str) -> Self:
-        """Compile a model in LightGBM's own text format, in a few tenths of a second.
-
-        Raises:
-            UnsupportedTreesError: only LightGBM itself can score it.
-        """
-        trees, n_features = read_trees(text)
-        engine = _compiled(_module(trees, n_features))
+    def of(cls, trees: Trees) -> Self:
+        """Compile trees, in a few tenths of a second."""
+        engine = _compiled(_module(trees))
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-        return cls(n_features, signature(engine.get_function_address(_ENTRY)), engine)
+        return cls(trees.n_features, signature(engine.get_function_address(_ENTRY)), engine)
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores of `(n_rows, n_features)` rows, `(n_rows,) float64`, to the bit as LightGBM's.
@@ -62,16 +57,11 @@ class CompiledTrees:
         return scores
 
 
-def probes(text: str, *, seed: int = 0) -> NDArray[np.float32]:
-    """Rows that lie on the model's thresholds and a hair above, far off, at zero and nowhere.
-
-    Raises:
-        UnsupportedTreesError: as `CompiledTrees.of_text`.
-    """
-    trees, n_features = read_trees(text)
+def probes(trees: Trees, *, seed: int = 0) -> NDArray[np.float32]:
+    """Rows that lie on the thresholds and a hair above, far off, at zero and nowhere."""
     rng = np.random.default_rng(seed)
-    rows = np.empty((_PROBES, n_features), np.float32)
-    for column, thresholds in enumerate(thresholds_by_feature(trees, n_features)):
+    rows = np.empty((_PROBES, trees.n_features), np.float32)
+    for column, thresholds in enumerate(trees.thresholds()):
         known = np.array([*thresholds, 0], np.float32)
         above = np.nextafter(known, np.float32(np.inf))
         choice = np.concatenate([known, above, -known, np.array([np.nan, np.inf, -np.inf], np.float32)])
@@ -96,10 +86,11 @@ def _compiled(code: str) -> Any:  # noqa: ANN401 - llvmlite has no types
     return engine
 
 
-def _module(trees: Sequence[Tree], n_features: int) -> str:
+def _module(model: Trees) -> str:
     """All trees, and what asks them in turn for all rows: a tree's code stays in the cache meanwhile."""
+    trees = model.trees
     functions = [_function(at, tree) for at, tree in enumerate(trees)]
-    loops = [_loop(at, n_features, is_last=at == len(trees) - 1) for at in range(len(trees))]
+    loops = [_loop(at, model.n_features, is_last=at == len(trees) - 1) for at in range(len(trees))]
     first = "tree0" if trees else "done"
     entry = f"define void @{_ENTRY}(ptr noalias %rows, i64 %n, ptr noalias %scores) {{"
     start = f"start:\n%any = icmp sgt i64 %n, 0\nbr i1 %any, label %{first}, label %done"
@@ -165,7 +156,8 @@ def compiled_like(
     if not can_compile():
         return None
     try:
-        trees, rows = CompiledTrees.of_text(text), probes(text)
+        trees = read_trees(text)
     except UnsupportedTreesError:
         return None
-    return trees if np.array_equal(trees.score(rows), reference(rows)) else None
+    compiled, rows = CompiledTrees.of(trees), probes(trees)
+    return compiled if np.array_equal(compiled.score(rows), reference(rows)) else None

@@ -1,6 +1,6 @@
 """The trees of a LightGBM model, read from its text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,8 +30,24 @@ class Tree:
     leaf: Sequence[float]
 
 
-def read_trees(text: str) -> tuple[list[Tree], int]:
-    """All trees in order, and how many features a row has.
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """All trees of a model in order, and how many features a row has."""
+
+    trees: Sequence[Tree]
+    n_features: int
+
+    def thresholds(self) -> list[list[np.float32]]:
+        """What each feature is compared with, in any order."""
+        found: list[list[np.float32]] = [[] for _ in range(self.n_features)]
+        for tree in self.trees:
+            for feature, threshold in zip(tree.feature, tree.threshold, strict=True):
+                found[feature].append(threshold)
+        return found
+
+
+def read_trees(text: str) -> Trees:
+    """Read a model in LightGBM's own text format.
 
     Raises:
         UnsupportedTreesError: several scores a row, averaged or linear trees, categorical splits, zeros that
@@ -44,7 +60,7 @@ def read_trees(text: str) -> tuple[list[Tree], int]:
         if header["num_tree_per_iteration"] != "1" or "average_output" in head.splitlines():
             raise UnsupportedTreesError("a row has several scores, or the mean of trees")
         n_features = int(header["max_feature_idx"]) + 1
-        return [_tree(_fields(block.split("\n\n")[0]), n_features) for block in blocks], n_features
+        return Trees([_tree(_fields(block.split("\n\n")[0]), n_features) for block in blocks], n_features)
     except (KeyError, IndexError, ValueError, OverflowError) as error:
         if isinstance(error, UnsupportedTreesError):
             raise
@@ -104,16 +120,3 @@ def _as_float32(threshold: float) -> np.float32:
     with np.errstate(over="ignore"):
         near = np.float32(threshold)
     return near if float(near) <= threshold else np.float32(np.nextafter(near, np.float32(-np.inf)))
-
-
-def thresholds_by_feature(trees: Sequence[Tree], n_features: int) -> list[list[np.float32]]:
-    """What each feature is compared with, in any order."""
-    found: list[list[np.float32]] = [[] for _ in range(n_features)]
-    for feature, threshold in _splits(trees):
-        found[feature].append(threshold)
-    return found
-
-
-def _splits(trees: Sequence[Tree]) -> Iterator[tuple[int, np.float32]]:
-    for tree in trees:
-        yield from zip(tree.feature, tree.threshold, strict=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from marquee.evaluation.report.pictures import Tick, pushed_apart
 from marquee.replay.walk import Step, Walk
 
 WIDTH: Final = 720.0
@@ -49,14 +50,6 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A label at an axis."""
-
-    place: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Picture:
     """NDCG over time, with trainings and shocks."""
 
@@ -95,7 +88,7 @@ def picture(walks: Sequence[Walk], shocks: Sequence[tuple[str, int, int]], days:
              TOP - 10 + 11 * (at % 2))
         for at, (name, start, length) in enumerate(shocks)
     )  # fmt: skip
-    ends = _apart([y(walk.steps[-1].ndcg) for walk in walks])
+    ends = pushed_apart({walk.policy: y(walk.steps[-1].ndcg) for walk in walks}, gap=_GAP)
     lines = tuple(
         Line(
             walk.policy,
@@ -104,7 +97,7 @@ def picture(walks: Sequence[Walk], shocks: Sequence[tuple[str, int, int]], days:
                 Dot(x(each.window), y(each.ndcg), _title(walk.policy, days[place], each), each.training)
                 for place, each in enumerate(walk.steps)
             ),
-            ends[at],
+            ends[walk.policy],
             at % SERIES,
         )
         for at, walk in enumerate(walks)
@@ -117,12 +110,3 @@ def picture(walks: Sequence[Walk], shocks: Sequence[tuple[str, int, int]], days:
 
 def _title(policy: str, day: str, step: Step) -> str:
     return f"{policy}, {day}: NDCG {step.ndcg:.4f}" + (f", training {step.training}" if step.training else "")
-
-
-def _apart(places: Sequence[float]) -> list[float]:
-    """Labels in the same order, none on another."""
-    moved = list(places)
-    last = float("-inf")
-    for at in sorted(range(len(places)), key=lambda each: places[each]):
-        moved[at] = last = max(places[at], last + _GAP)
-    return moved

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 from marquee.errors import ConfigError
+from marquee.features.context import DAY_US
 
 Kind = Literal["never", "timer", "drift", "every-window"]
 _TIMER: Final = re.compile(r"timer:([1-9]\d{0,3})([dw])")
-_DAY_US: Final = 86_400_000_000
 USUAL: Final = ("never", "timer:7d", "drift", "every-window")
 _REMEDY: Final = "Use never, timer:7d (any days or weeks), drift, drift+timer:14d or every-window."
 _BOTH: Final = "drift+"
@@ -55,7 +55,7 @@ class Policy:
 
 
 def _microseconds(timer: re.Match[str]) -> int:
-    return int(timer[1]) * (7 if timer[2] == "w" else 1) * _DAY_US
+    return int(timer[1]) * (7 if timer[2] == "w" else 1) * DAY_US
 
 
 def policies_of(texts: tuple[str, ...]) -> tuple[Policy, ...]:

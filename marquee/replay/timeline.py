@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.data.interactions import Interactions
 from marquee.errors import NotEnoughDataError
+from marquee.features.context import DAY_US
 from marquee.replay.config import ReplayConfig
-
-DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from marquee.adapters.mlflow.faults import TrackingError
+from marquee.adapters.mlflow.batches import log_in_parts
 from marquee.adapters.mlflow.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 ONLINE: Final = "marquee.online"
 """The tag of the run; its value is the name of what is measured."""
-_METRICS_A_CALL: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,7 @@ def record_online(points: Iterable[Point], *, name: str, tracking: Tracking) -> 
             for each in client.get_metric_history(run_id, metric)
         }
         new = [each for each in wanted if (each.name, each.step, each.value) not in known]
-        for first in range(0, len(new), _METRICS_A_CALL):
-            client.log_batch(run_id, metrics=_metrics(new[first : first + _METRICS_A_CALL]))
+        log_in_parts(client, run_id, metrics=_metrics(new))
     return len(new)
 
 
@@ -69,24 +67,8 @@ def _metrics(points: list[Point]) -> "list[Metric]":
 
 
 def _run(client: "MlflowClient", tracking: Tracking, name: str) -> "Run":
-    experiment = _experiment(client, tracking, name)
+    experiment = tracking.experiment(client, f"marquee-online-{name}")
     found = client.search_runs([experiment], f"tags.`{ONLINE}` = '{name}'", max_results=1)
     return (
         found[0] if found else client.create_run(experiment, tags={ONLINE: name}, run_name=f"online {name}")
     )
-
-
-def _experiment(client: "MlflowClient", tracking: Tracking, name: str) -> str:
-    if tracking.experiment_id is not None:
-        return tracking.experiment_id
-    title = tracking.experiment_name or f"marquee-online-{name}"
-    found = client.get_experiment_by_name(title)
-    if found is None:
-        return client.create_experiment(title, artifact_location=tracking.artifact_location(title))
-    if found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"the experiment {title} was deleted in MLflow.",
-            remedy=f"Restore it with `mlflow experiments restore -x {found.experiment_id}`, "
-            "or set MLFLOW_EXPERIMENT_NAME.",
-        )
-    return str(found.experiment_id)

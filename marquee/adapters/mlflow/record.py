@@ -1,12 +1,12 @@
 """Records a finished run in MLflow: once, however often it is asked to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from marquee.adapters.mlflow import run_facts
-from marquee.adapters.mlflow.faults import TrackingError
+from marquee.adapters.mlflow.batches import log_in_parts
 from marquee.adapters.mlflow.tracking import Tracking
 from marquee.bundle import Manifest, read_manifest
 
@@ -20,9 +20,6 @@ PARENT: Final = "mlflow.parentRunId"
 """MLflow's own tag of a nested run."""
 DOCUMENTS: Final = (".html", ".json", ".md", ".yaml")
 """Endings of a run folder's files that become artifacts."""
-_METRICS_A_CALL: Final = 1000
-_PARAMS_A_CALL: Final = 100
-_T = TypeVar("_T")
 
 
 def record_run(
@@ -81,29 +78,12 @@ def _find_or_begin(client: "MlflowClient", tracking: Tracking, manifest: Manifes
         tags[PARENT] = tracking.run_id
         experiment = str(given.info.experiment_id)
     else:
-        experiment = _experiment(client, tracking, manifest)
+        experiment = tracking.experiment(client, f"marquee-{manifest.content['dataset']}")
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"], max_results=1)
     if found:
         return found[0]
     return client.create_run(experiment, start_time=_began_ms(manifest), tags=tags, run_name=ours)
-
-
-def _experiment(client: "MlflowClient", tracking: Tracking, manifest: Manifest) -> str:
-    """The id of the experiment to record in; one of the data set's name by default."""
-    if tracking.experiment_id is not None:
-        return tracking.experiment_id
-    name = tracking.experiment_name or f"marquee-{manifest.content['dataset']}"
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return client.create_experiment(name, artifact_location=tracking.artifact_location(name))
-    if found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"the experiment {name} was deleted in MLflow.",
-            remedy=f"Restore it with `mlflow experiments restore -x {found.experiment_id}`, "
-            "or set MLFLOW_EXPERIMENT_NAME.",
-        )
-    return str(found.experiment_id)
 
 
 def _log(client: "MlflowClient", run_id: str, measured: Mapping[str, Any], manifest: Manifest) -> None:
@@ -114,17 +94,9 @@ def _log(client: "MlflowClient", run_id: str, measured: Mapping[str, Any], manif
     metrics = [Metric(name, value, moment, 0) for name, value in run_facts.metrics_of(measured).items()]
     params = [Param(key, value) for key, value in run_facts.params_of(manifest.content["config"]).items()]
     tags = [RunTag(key, value) for key, value in run_facts.tags_of(measured, manifest).items()]
-    for some_metrics in _parts(metrics, _METRICS_A_CALL):
-        client.log_batch(run_id, metrics=some_metrics)
-    for some_params in _parts(params, _PARAMS_A_CALL):
-        client.log_batch(run_id, params=some_params)
-    client.log_batch(run_id, tags=tags)
+    log_in_parts(client, run_id, metrics=metrics, params=params, tags=tags)
     data = Dataset(measured["dataset"], measured["snapshot"][:36], "marquee", measured.get("source") or "")
     client.log_inputs(run_id, datasets=[DatasetInput(data)])
-
-
-def _parts(values: Sequence[_T], n: int) -> list[Sequence[_T]]:
-    return [values[start : start + n] for start in range(0, len(values), n)]
 
 
 def _files_of(study: Path) -> list[Path]:

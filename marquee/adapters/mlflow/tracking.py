@@ -61,6 +61,30 @@ class Tracking:
         """Where an experiment's files go, None to leave it to the server."""
         return None if self.local is None else (self.local / ARTIFACTS / experiment).as_uri()
 
+    def experiment(self, client: "MlflowClient", default: str) -> str:
+        """The id of the experiment to record in, which is made where there is none.
+
+        Args:
+            client: of this store.
+            default: its name where the environment names none.
+
+        Raises:
+            TrackingError: it was deleted.
+        """
+        if self.experiment_id is not None:
+            return self.experiment_id
+        name = self.experiment_name or default
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return client.create_experiment(name, artifact_location=self.artifact_location(name))
+        if found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"the experiment {name} was deleted in MLflow.",
+                remedy=f"Restore it with `mlflow experiments restore -x {found.experiment_id}`, "
+                "or set MLFLOW_EXPERIMENT_NAME.",
+            )
+        return str(found.experiment_id)
+
     @contextmanager
     def connected(self) -> Iterator["MlflowClient"]:
         """A client of the store, quiet, whose errors are ours until the block ends.

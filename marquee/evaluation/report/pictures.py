@@ -282,7 +282,7 @@ def recall_curves(recall: Mapping[str, Mapping[str, float]], *, first: str) -> C
     def y(value: float) -> float:
         return base - value / peak * (base - top)
 
-    ends = _pushed_apart({name: y(found[-1][1]) for name, found in points.items()}, gap=12.0)
+    ends = pushed_apart({name: y(found[-1][1]) for name, found in points.items()}, gap=12.0)
     lines = tuple(
         Line(
             name,
@@ -317,7 +317,7 @@ def _up(value: float, peak: float) -> float:
     return _BASE - max(min(value / peak, 1.0), 0.0) * (_BASE - _TOP)
 
 
-def _pushed_apart(places: Mapping[str, float], *, gap: float) -> dict[str, float]:
+def pushed_apart(places: Mapping[str, float], *, gap: float) -> dict[str, float]:
     """The same places, moved down where two are nearer than `gap`."""
     last = -math.inf
     moved = {}

@@ -13,7 +13,7 @@ from marquee.ranking import compiled_trees
 from marquee.ranking.averaged import AveragedRanker
 from marquee.ranking.compiled_trees import CompiledTrees, compiled_like, probes
 from marquee.ranking.lightgbm import ROWS_FOR_THREADS, LightGbmRanker
-from marquee.ranking.lightgbm_trees import UnsupportedTreesError
+from marquee.ranking.lightgbm_trees import UnsupportedTreesError, read_trees
 from marquee.ranking.one_route import OneRouteRanker
 
 N_FEATURES = 7
@@ -36,6 +36,10 @@ def fitted(features: NDArray[np.float32], n_rounds: int = 30, **knobs: object) -
     return LightGbmRanker(lgb.train(KNOBS | knobs, data, n_rounds))
 
 
+def compiled_of(text: str) -> CompiledTrees:
+    return CompiledTrees.of(read_trees(text))
+
+
 def predicted(ranker: LightGbmRanker, features: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(ranker.booster.predict(features, raw_score=True))
 
@@ -45,8 +49,8 @@ def predicted(ranker: LightGbmRanker, features: NDArray[np.float32]) -> NDArray[
 def test_code_scores_to_the_bit_as_lightgbm(nan_share: float, num_leaves: int):
     ranker = fitted(rows(nan_share=nan_share), num_leaves=num_leaves)
     text = ranker.to_text()
-    trees = CompiledTrees.of_text(text)
-    for asked in (rows(seed=5), rows(seed=6, nan_share=0.0), probes(text), probes(text, seed=1)):
+    trees, read = compiled_of(text), read_trees(text)
+    for asked in (rows(seed=5), rows(seed=6, nan_share=0.0), probes(read), probes(read, seed=1)):
         np.testing.assert_array_equal(trees.score(asked), predicted(ranker, asked))
 
 
@@ -57,21 +61,17 @@ def test_code_takes_what_is_almost_zero_for_zero_as_lightgbm_does():
     ranker = fitted(features)
     asked = np.repeat(rows(1, nan_share=0), 9, axis=0)
     asked[:, 0] = [0.0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 2e-35, -2e-35, 1e-45]
-    np.testing.assert_array_equal(
-        CompiledTrees.of_text(ranker.to_text()).score(asked), predicted(ranker, asked)
-    )
+    np.testing.assert_array_equal(compiled_of(ranker.to_text()).score(asked), predicted(ranker, asked))
 
 
 def test_code_of_trees_without_a_split_adds_their_only_leaves_up():
     ranker = fitted(rows(), n_rounds=3, min_data_in_leaf=10_000)
-    np.testing.assert_array_equal(
-        CompiledTrees.of_text(ranker.to_text()).score(rows(4)), predicted(ranker, rows(4))
-    )
+    np.testing.assert_array_equal(compiled_of(ranker.to_text()).score(rows(4)), predicted(ranker, rows(4)))
 
 
 def test_code_scores_rows_in_any_layout_and_none():
     ranker = fitted(rows())
-    trees, asked = CompiledTrees.of_text(ranker.to_text()), rows(50, seed=2)
+    trees, asked = compiled_of(ranker.to_text()), rows(50, seed=2)
     wide = np.zeros((50, 2 * N_FEATURES), np.float32)
     wide[:, ::2] = asked
     for layout in (np.asfortranarray(asked), wide[:, ::2], asked.astype(np.float64)):
@@ -80,7 +80,7 @@ def test_code_scores_rows_in_any_layout_and_none():
 
 
 def test_code_refuses_rows_of_another_width():
-    trees = CompiledTrees.of_text(fitted(rows()).to_text())
+    trees = compiled_of(fitted(rows()).to_text())
     with pytest.raises(ValueError, match=r"read 7 features, not rows of \(600, 6\)"):
         trees.score(rows()[:, :6])
 
@@ -105,7 +105,7 @@ def with_categories() -> LightGbmRanker:
 def test_trees_that_only_lightgbm_can_score_are_left_to_it(make, what: str):
     ranker = make()
     with pytest.raises(UnsupportedTreesError, match=what):
-        CompiledTrees.of_text(ranker.to_text())
+        compiled_of(ranker.to_text())
     kept = ranker.compiled()
     assert kept.trees is None
     np.testing.assert_array_equal(kept.score(rows(9)), predicted(ranker, rows(9)))
@@ -150,12 +150,12 @@ def instead(word: str, at: int = 0):
 def test_damaged_text_is_refused_before_it_becomes_code(name: str, change):
     text = damaged(fitted(rows()).to_text(), name, change)
     with pytest.raises(UnsupportedTreesError):
-        CompiledTrees.of_text(text)
+        compiled_of(text)
 
 
 def test_text_of_something_else_is_refused():
     with pytest.raises(UnsupportedTreesError, match="no tree of LightGBM"):
-        CompiledTrees.of_text("[]")
+        compiled_of("[]")
 
 
 def test_code_that_scores_otherwise_is_not_used():
@@ -191,9 +191,10 @@ def test_code_that_nobody_needs_any_more_is_freed_in_any_order():
     script = """
 import gc, sys
 from marquee.ranking.compiled_trees import CompiledTrees
+from marquee.ranking.lightgbm_trees import read_trees
 text = sys.stdin.read()
 for _ in range(20):
-    knot = [CompiledTrees.of_text(text)]
+    knot = [CompiledTrees.of(read_trees(text))]
     knot.append(knot)
     del knot
     gc.collect()
