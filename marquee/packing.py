@@ -17,6 +17,7 @@ from marquee.candidates.routes import ROUTE_TYPES
 from marquee.candidates.similar_index import read_similar_index
 from marquee.candidates.union import UnionConfig
 from marquee.data.interactions import Vocabulary
+from marquee.data.sparse_rows import csr_of
 from marquee.errors import BundleError
 from marquee.features.assemble import FeaturesConfig
 from marquee.features.context import Calendar
@@ -189,9 +190,9 @@ def _sparse_arrays(name: str, matrix: sp.csr_array) -> dict[str, NDArray[np.gene
 
 
 def _sparse(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> sp.csr_array:
-    indices, starts = (np.asarray(arrays[f"{name}_{part}"], np.int32) for part in ("indices", "indptr"))
+    data, indices, indptr = (arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
     rows, columns = (int(size) for size in arrays[f"{name}_shape"])
-    return sp.csr_array((_float32(arrays[f"{name}_data"]), indices, starts), shape=(rows, columns))
+    return csr_of(_float32(data), indices, indptr, (rows, columns))
 
 
 def _float32(array: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -334,7 +334,8 @@ def by_score(candidates: Candidates, scores: NDArray[np.float32]) -> NDArray[np.
     """Positions of candidates by query, then best first; ties as `Recommender.recommend` promises."""
     first_route = candidates.route_values[:, 0]
     first_route = np.where(np.isnan(first_route), -np.inf, first_route)
-    return np.lexsort((candidates.item_index, -first_route, -scores, candidates.row))
+    keys = (candidates.item_index, -first_route, -scores)
+    return np.lexsort(keys if len(candidates.offsets) == 2 else (*keys, candidates.row))
 
 
 def training_window(interactions: Interactions, until_us: int) -> Interactions:

@@ -126,8 +126,12 @@ class ImplicitAls:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Dot products with all item factors; items without events are `-inf`."""
         scores = self.fold_in(histories) @ self.item_factors.T
-        scores[:, ~self.known] = -np.inf
+        scores[:, self._unknown] = -np.inf
         return scores
+
+    @cached_property
+    def _unknown(self) -> NDArray[np.int64]:
+        return np.flatnonzero(~self.known)
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
         """Cosine of item factors; `-inf` for the item itself and to or from an item without events."""

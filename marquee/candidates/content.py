@@ -1,7 +1,7 @@
 """Content: movies of the genres, people, words and years of the history; new movies by their publicity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -18,6 +18,7 @@ from marquee.candidates.tfidf import normalised_data, normalised_rows, tfidf
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import csr_of
 
 
 class FieldWeights(BaseModel):
@@ -111,8 +112,8 @@ class Content:
             half_life_events=self.half_life_events,
             weights=self.value_weights,
         )
-        profiles = (history @ self.features).tocsr()
-        profiles.data = normalised_data(profiles)
+        profiles = history.times(self.features)
+        profiles = replace(profiles, data=normalised_data(profiles))
         # A profile has most of the terms that count: dense, it is the faster factor.
         likeness = np.asarray((self.features @ profiles.toarray().T).T, np.float32)
         return np.asarray(likeness + self._offset, np.float32)
@@ -147,15 +148,15 @@ class Content:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
-        flat = (
-            np.asarray(arrays["data"], np.float32),
-            np.asarray(arrays["indices"], np.int32),
-            np.asarray(arrays["indptr"], np.int64),
-        )
         prior = np.asarray(arrays["prior"], np.float32)
         prior_weight, half_life = (float(knob) for knob in np.asarray(arrays["knobs"], np.float64))
         return cls(
-            features=sp.csr_array(flat, shape=(len(prior), int(arrays["n_terms"]))),
+            features=csr_of(
+                np.asarray(arrays["data"], np.float32),
+                arrays["indices"],
+                arrays["indptr"],
+                (len(prior), int(arrays["n_terms"])),
+            ),
             prior=prior,
             prior_weight=prior_weight,
             half_life_events=None if np.isnan(half_life) else half_life,

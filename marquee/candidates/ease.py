@@ -82,13 +82,16 @@ class Ease:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted history times weights; items that are not modelled are `-inf`."""
+        models_all = len(self.modelled) == self.n_items
         history = history_matrix(
             histories,
             len(self.modelled),
             half_life_events=self.half_life_events,
             weights=self.value_weights,
-            columns=self._columns,
+            columns=None if models_all else self._columns,
         )
+        if models_all:
+            return history @ self.weights
         scores = np.full((len(histories), self.n_items), -np.inf, np.float32)
         scores[:, self.modelled] = history @ self.weights
         return scores

@@ -15,6 +15,7 @@ from marquee.candidates.matrix import history_matrix, user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import csr_of
 
 WEIGHT_VARIANCE: Final = 2.0
 BIAS_VARIANCE: Final = 0.1
@@ -73,8 +74,7 @@ class KernelRidge:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Kernel regression on the remembered users; 0 for an empty history, `-inf` for unknown items."""
-        asked = history_matrix(histories, self.users.shape[1], half_life_events=None)
-        asked.data[:] = 1
+        asked = history_matrix(histories, self.users.shape[1], half_life_events=None).to_csr()
         weights = _tangent_kernel(asked, self.users).astype(np.float32) @ self.inverse
         scores = np.asarray(weights @ self.users, np.float32)
         scores[histories.lengths == 0] = 0
@@ -107,11 +107,9 @@ class KernelRidge:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
-        indices = np.asarray(arrays["indices"], np.int32)
-        indptr = np.asarray(arrays["indptr"], np.int64)
+        indices, indptr = arrays["indices"], arrays["indptr"]
         known = np.asarray(arrays["known"], np.bool_)
-        flat = (np.ones(len(indices), np.float32), indices, indptr)
-        users = sp.csr_array(flat, shape=(len(indptr) - 1, len(known)))
+        users = csr_of(np.ones(len(indices), np.float32), indices, indptr, (len(indptr) - 1, len(known)))
         return cls(users, np.asarray(arrays["inverse"], np.float32), known)
 
 

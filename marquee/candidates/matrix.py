@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import SparseRows
 
 
 def user_item_matrix(interactions: Interactions, weights: ValueWeights | None = None) -> sp.csr_array:
@@ -29,7 +30,7 @@ def history_matrix(
     half_life_events: float | None,
     weights: ValueWeights | None = None,
     columns: NDArray[np.int32] | None = None,
-) -> sp.csr_array:
+) -> SparseRows:
     """Each history as a row of recency times value weights, `(n_queries, n_columns) float32`.
 
     Args:
@@ -49,4 +50,4 @@ def history_matrix(
         known = column >= 0
         weight, column = weight[known], column[known]
         offsets = np.append(np.int32(0), np.cumsum(known, dtype=np.int32))[offsets]
-    return sp.csr_array((weight, column, offsets), shape=(len(histories), n_columns))
+    return SparseRows(weight, column, offsets, (len(histories), n_columns))

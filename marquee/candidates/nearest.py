@@ -13,6 +13,7 @@ from marquee.candidates.route import Arrays
 from marquee.candidates.union import top_items
 from marquee.data.histories import Histories
 from marquee.data.interactions import UNKNOWN_INDEX
+from marquee.data.sparse_rows import csr_of
 
 BLOCK_CELLS: Final = 2**23
 """Cells of one dense block of likenesses: 32 MiB of float32."""
@@ -39,7 +40,7 @@ class ItemLikeness:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted sum of likenesses; `-inf` for items that are like nothing of the history."""
         history = history_matrix(histories, self.matrix.shape[0], half_life_events=self.half_life_events)
-        scores = np.asarray((history @ self.matrix).toarray(), np.float32)
+        scores = history.times(self.matrix).toarray()
         scores[scores <= 0] = -np.inf
         return scores
 
@@ -63,13 +64,9 @@ class ItemLikeness:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the state."""
-        flat = (
-            np.asarray(arrays["data"], np.float32),
-            np.asarray(arrays["indices"], np.int32),
-            np.asarray(arrays["indptr"], np.int64),
-        )
-        n_items, half_life = len(flat[2]) - 1, float(arrays["half_life_events"])
-        matrix = sp.csr_array(flat, shape=(n_items, n_items))
+        data, indices, indptr = (arrays[name] for name in ("data", "indices", "indptr"))
+        n_items, half_life = len(indptr) - 1, float(arrays["half_life_events"])
+        matrix = csr_of(np.asarray(data, np.float32), indices, indptr, (n_items, n_items))
         return cls(matrix, None if np.isnan(half_life) else half_life)
 
 

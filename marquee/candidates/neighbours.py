@@ -15,6 +15,7 @@ from marquee.candidates.matrix import history_matrix, user_item_matrix
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import csr_of
 
 LEAST_WEIGHT: Final = 2.0**-8
 """An event of the asking history that recency weighs less is left out: it costs time and decides nothing."""
@@ -103,7 +104,7 @@ class Neighbours:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Similarity-weighted share of the neighbours who chose each item; `-inf` where none of them did."""
         history = history_matrix(histories, self.users.shape[1], half_life_events=self.half_life_events)
-        scores = np.asarray((self._nearest(history) @ self.users).toarray(), np.float32)
+        scores = np.asarray((self._nearest(history.to_csr()) @ self.users).toarray(), np.float32)
         scores[scores <= 0] = -np.inf
         return scores
 
@@ -158,13 +159,12 @@ class Neighbours:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
-        indices = np.asarray(arrays["indices"], np.int32)
-        indptr = np.asarray(arrays["indptr"], np.int64)
+        indices, indptr = arrays["indices"], arrays["indptr"]
         damping = np.asarray(arrays["damping"], np.float32)
         neighbours, sharpness, half_life = (float(knob) for knob in np.asarray(arrays["knobs"], np.float64))
-        flat = (np.ones(len(indices), np.float32), indices, indptr)
+        ones, shape = np.ones(len(indices), np.float32), (len(indptr) - 1, len(damping))
         return cls(
-            users=sp.csr_array(flat, shape=(len(indptr) - 1, len(damping))),
+            users=csr_of(ones, indices, indptr, shape),
             damping=damping,
             neighbours=int(neighbours),
             sharpness=sharpness,

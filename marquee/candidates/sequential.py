@@ -13,6 +13,7 @@ from marquee.candidates.nearest import ItemLikeness
 from marquee.candidates.route import Arrays, RouteConfig
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import csr_of
 
 
 class SequentialConfig(RouteConfig):
@@ -98,12 +99,8 @@ class Sequential:
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """Rebuild from the fitted state."""
         n_items = len(arrays["indptr"]) - 1
-        flat = (
-            np.asarray(arrays["data"], np.float32),
-            np.asarray(arrays["indices"], np.int32),
-            np.asarray(arrays["indptr"], np.int32),
-        )
-        transitions = sp.csr_array(flat, shape=(n_items, n_items))
+        data = np.asarray(arrays["data"], np.float32)
+        transitions = csr_of(data, arrays["indices"], arrays["indptr"], (n_items, n_items))
         return cls(transitions, float(arrays["half_life_events"]))
 
 

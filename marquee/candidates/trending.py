@@ -162,19 +162,3 @@ def surge_scores(
 def places_for_surges(n: int) -> int:
     """So many of a list's `n` places may surging items take."""
     return max(1, int(SURGES.max_share * n))
-
-
-def with_surges(lately: NDArray[np.float32], surge: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    """Scores of one list: a few surging items first, all others by their popularity.
-
-    Args:
-        lately: `(n_items,)`, below 1; -inf is what may not be shown.
-        surge: `(n_items,)`, above 0 where an item surges.
-        n: length of the list.
-    """
-    shown = np.where(np.isfinite(lately), surge, 0)
-    first = np.argsort(-shown, kind="stable")[: places_for_surges(n)]
-    first = first[shown[first] > 0]
-    scores = lately.copy()
-    scores[first] += 1 + shown[first]
-    return scores

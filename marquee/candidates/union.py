@@ -149,10 +149,13 @@ def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
         return lists
     # Partition finds the last admitted score in linear time; only the admitted are then sorted.
     last = np.partition(scores, n_items - width, axis=1)[:, n_items - width, np.newaxis]
-    admitted = scores > last
-    tied = scores == last
-    room = width - admitted.sum(axis=1, keepdims=True)
-    admitted |= tied & (np.cumsum(tied, axis=1) <= room)
+    admitted = scores >= last
+    crowded = np.flatnonzero(np.count_nonzero(admitted, axis=1) > width)
+    if len(crowded):  # of those that equal the last one, the first ones are admitted
+        tied = scores[crowded] == last[crowded]
+        certain = admitted[crowded] & ~tied
+        room = width - np.count_nonzero(certain, axis=1)[:, np.newaxis]
+        admitted[crowded] = certain | (tied & (np.cumsum(tied, axis=1) <= room))
     cell = np.flatnonzero(admitted).reshape(n_queries, width)  # exactly `width` per query, ascending by item
     query = np.arange(n_queries)[:, np.newaxis]
     ranked = cell[query, np.argsort(-scores.take(cell), axis=1, kind="stable")]

@@ -82,9 +82,18 @@ class Histories:
 
         All ones where the half-life is None.
         """
-        if half_life_events is None:
-            return np.ones(len(self.row), np.float32)
-        return np.power(0.5, self.events_since / half_life_events).astype(np.float32)
+        if half_life_events not in self._recency_weights:  # several routes ask for the same
+            if half_life_events is None:
+                weights = np.ones(len(self.row), np.float32)
+            else:
+                weights = np.power(0.5, self.events_since / half_life_events).astype(np.float32)
+            weights.flags.writeable = False
+            self._recency_weights[half_life_events] = weights
+        return self._recency_weights[half_life_events]
+
+    @cached_property
+    def _recency_weights(self) -> dict[float | None, NDArray[np.float32]]:
+        return {}
 
     def kept(self, events: NDArray[np.bool_]) -> Self:
         """The same histories with only some of their events, of a mask `(n_events,)`."""

@@ -8,6 +8,7 @@ vectorised.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Self
 
 import numpy as np
@@ -42,6 +43,10 @@ class Vocabulary:
     def index_of(self, id_: str) -> int:
         """The dense index of one id, `UNKNOWN_INDEX` where it is not held."""
         return self._index_by_id.get(id_, UNKNOWN_INDEX)
+
+    def indexes_of(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """As `encode`, in less time for the few hundred ids of one history."""
+        return np.fromiter(map(self._index_by_id.get, ids, repeat(UNKNOWN_INDEX)), np.int32, len(ids))
 
     def encode(self, ids: pl.Series | Sequence[str]) -> NDArray[np.int32]:
         """Dense indexes `(n,) int32` of ids, `UNKNOWN_INDEX` where an id is not held."""

@@ -96,11 +96,11 @@ class _Pairs:
 
     def user(self, name: str) -> NDArray[np.float32]:
         """A number of each pair's user."""
-        return np.asarray(self.queries.user_state[self.row, schema.USER_STATE.index(name)], np.float32)
+        return self.queries.user_state[:, schema.USER_STATE.index(name)].take(self.row)
 
     def movie(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of `(n_moments, n_items)` values, or `(1, n_items)` that never change, each pair's."""
-        return np.asarray(value[self._moment_in(value)[self.row], self.item_index], np.float32)
+        return self._at(value, self.row, self.item_index)
 
     def affinity(self, labels: sp.csr_array, *weights: Floats) -> list[Floats]:
         """Dot product of the history's mean label vector with the candidate's, `(n_pairs,)` per weighting."""
@@ -120,7 +120,7 @@ class _Pairs:
     def gap(self, value: NDArray[np.float32]) -> list[Floats]:
         """Candidate's value minus the history's mean of known values, whole and recent; NaN where unknown."""
         histories, n = self.queries.histories, len(self.queries)
-        of_event = value[self._moment_in(value)[histories.row], histories.item_index]
+        of_event = self._at(value, histories.row, histories.item_index)
         known = ~np.isnan(of_event)
         row, of_known = histories.row[known], of_event[known].astype(np.float64)
         of_pair = self.movie(value)
@@ -132,8 +132,12 @@ class _Pairs:
             gaps.append(of_pair - mean[self.row])
         return gaps
 
-    def _moment_in(self, value: NDArray[np.float32]) -> NDArray[np.int64]:
-        return self.moment if len(value) > 1 else np.zeros_like(self.moment)
+    def _at(
+        self, value: NDArray[np.float32], row: NDArray[np.integer], item_index: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Values of items as of the moments of these rows' queries, a copy."""
+        found = value[0].take(item_index) if len(value) == 1 else value[self.moment[row], item_index]
+        return np.asarray(found, np.float32)
 
 
 def _labels_of(

@@ -80,7 +80,7 @@ def query_of(
         time_us=np.array([time_us], np.int64),
         histories=_known_events(
             np.zeros(len(ids), np.int64),
-            np.fromiter(map(items.index_of, ids), np.int32, len(ids)),
+            items.indexes_of(ids),
             n_queries=1,
             timestamp_us=np.array(values.get(schema.USER_HISTORY_TIMES) or (), np.int64),
             value=np.array(values.get(schema.USER_HISTORY_VALUES) or (), np.float32),

@@ -12,6 +12,8 @@ def without_short_histories(queries: Queries, min_events: int) -> Queries:
 
     Only what is answered changes: what such a user has seen stays blocked, by the queries as they came.
     """
+    if min_events <= 0:
+        return queries
     is_short = queries.histories.lengths < min_events
     if not is_short.any():
         return queries

@@ -37,6 +37,11 @@ class Restrictions:
         limits = None if limit is None else np.array([limit], np.float32)
         return cls(limits, None if excluded is None else [excluded])
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is forbidden."""
+        return self.maturity_limits is None and self.excluded is None
+
     def block(self, rows: slice) -> "Restrictions":
         """The restrictions of a slice of the queries."""
         return Restrictions(

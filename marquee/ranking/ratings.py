@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from marquee import schema
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
+from marquee.data.sparse_rows import SparseRows
 from marquee.data.splits import CONSUMPTION_TYPES
 from marquee.ranking.ratings_learn import Learned, Ratings, RatingsConfig, learn
 from marquee.ranking.ratings_tastes import Tastes
@@ -169,8 +170,8 @@ def _pairs(
     return array
 
 
-def _history_array(histories: Histories, value: Floats, shape: tuple[int, int]) -> sp.csr_array:
-    return sp.csr_array((value, histories.item_index, histories.offsets.astype(np.int32)), shape=shape)
+def _history_array(histories: Histories, value: Floats, shape: tuple[int, int]) -> SparseRows:
+    return SparseRows(value, histories.item_index, histories.offsets.astype(np.int32), shape)
 
 
 def _rounded(value: Floats) -> Floats:

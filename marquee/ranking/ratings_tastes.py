@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from marquee.data.sparse_rows import SparseRows
+
 Floats = NDArray[np.float64]
 
 FARTHEST: Final = 5.0
@@ -53,7 +55,7 @@ class Tastes:
     def _from_item(self) -> Floats:
         return self.from_item.astype(np.float64)
 
-    def of_users(self, chosen: sp.csr_array) -> Floats:
+    def of_users(self, chosen: sp.csr_array | SparseRows) -> Floats:
         """Features of users by their choices, `(n_users, 1 + n_tastes)`; an empty row is of no taste."""
         place = (chosen @ self._from_item) * _inverse_roots(np.diff(chosen.indptr))[:, np.newaxis]
         return np.column_stack([np.ones(chosen.shape[0]), _within(place)])

@@ -13,7 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from marquee.data.sparse_rows import SparseRows
+
 Floats = NDArray[np.float64]
+Sparse = sp.csr_array | SparseRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ class Evidence:
     product: Floats  # (n, k + 2) sum of rating, less the mean, times design
 
     @classmethod
-    def of(cls, rated: sp.csr_array, residual: sp.csr_array, design: Design) -> Self:
+    def of(cls, rated: Sparse, residual: Sparse, design: Design) -> Self:
         """Of `(n, n_others)` sparse arrays: ones where a rating is, and the ratings less their mean."""
         return cls(np.asarray(rated @ design.moment), np.asarray(residual @ design.mean))
 

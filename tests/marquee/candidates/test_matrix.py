@@ -20,7 +20,7 @@ def test_history_matrix_holds_recency_weights():
     matrix = history_matrix(asked, 3, half_life_events=1)
 
     assert matrix.toarray().tolist() == [[1, 0, 0.5], [0, 0, 0], [0, 1, 0]]
-    assert matrix.dtype == np.float32
+    assert matrix.data.dtype == np.float32
 
 
 @pytest.mark.parametrize("columns", [None, np.array([0, -1, 1], np.int32)], ids=["all", "some"])

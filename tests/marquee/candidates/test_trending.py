@@ -11,7 +11,6 @@ from marquee.candidates.trending import (
     TrendingConfig,
     popularity_lately,
     surge_scores,
-    with_surges,
 )
 from marquee.data.interactions import Interactions
 from marquee.features.memory_reader import MemoryReader
@@ -103,26 +102,6 @@ def test_surge_scores_rise_with_recent_events(counts, prior):
 
     assert other[0] >= one[0] - 1e-5
     assert (other[1:] <= one[1:] + 1e-5).all()  # their share of a busier week was higher
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 0.99), st.sampled_from([0, 0, 5.0, 9.0])), min_size=1, max_size=20),
-    st.integers(1, 20),
-    st.integers(0, 3),
-)
-def test_list_begins_with_at_most_a_fifth_of_surges_and_goes_on_by_popularity(items, n, n_hidden):
-    lately, surge = (np.array(column, np.float32) for column in zip(*items, strict=True))
-    lately[:n_hidden] = -np.inf
-
-    scores = with_surges(lately, surge, n)
-
-    first = np.flatnonzero(scores > 1)
-    shown = np.flatnonzero(np.isfinite(lately) & (surge > 0))
-    assert len(first) == min(len(shown), max(1, n // 5))
-    assert set(first) <= set(shown)
-    assert min(surge[first], default=9) >= max(surge[np.setdiff1d(shown, first)], default=0)
-    others = np.setdiff1d(np.arange(len(lately)), first)
-    np.testing.assert_array_equal(scores[others], lately[others])
 
 
 def test_levels_are_the_fit_of_that_midnight_from_the_state_of_the_movies():
