@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.candidates.popular import Popular
-from marquee.candidates.route import Route
+from marquee.candidates.standing import Standing, SurgingStanding, Top
 from marquee.candidates.surge_board import SurgeBoard
-from marquee.candidates.trending import Trending, TrendingConfig, with_surges
-from marquee.candidates.union import top_items
+from marquee.candidates.trending import Trending, TrendingConfig
 from marquee.data.histories import Queries
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.explain.impersonal import Basis
@@ -89,7 +88,7 @@ class AnsweringModel:
     recommender: Recommender
     titles: Sequence[str] = field(repr=False)  # by item index, with years
     trending: Trending = field(repr=False)
-    popular: Route = field(repr=False)
+    popular: Popular = field(repr=False)
     board: SurgeBoard | None = None
     """What surges by the hour; without one, or where it is not of the time asked for, by the day."""
 
@@ -102,13 +101,16 @@ class AnsweringModel:
         # Both need the movies' state and nothing else: a bundle without them has those surfaces, too.
         fitted = routes.get(Trending.name)
         surge = fitted.surge if isinstance(fitted, Trending) else np.full(n_items, -np.inf, np.float32)
-        counts = np.nan_to_num(np.expm1(recommender.catalogue.states.log_events[-1]))
+        popular = routes.get(Popular.name)
+        if not isinstance(popular, Popular):
+            counts = np.nan_to_num(np.expm1(recommender.catalogue.states.log_events[-1]))
+            popular = Popular(counts.astype(np.float32))
         return cls(
             model,
             recommender,
             [title_of(row) for row in model.movies.iter_rows(named=True)],
             Trending(surge, ON_SURFACE),
-            routes.get(Popular.name, Popular(counts.astype(np.float32))),
+            popular,
         )
 
     def with_states(self, states: MovieStates) -> Self:
@@ -133,7 +135,7 @@ class AnsweringModel:
             return self._similar(ask)
         if ask.surface == "trending":
             return self._trending(ask)
-        return self._by_route(ask, self.popular, Basis.POPULAR)
+        return self._popular(ask)
 
     def _home(self, ask: Ask) -> Listed:
         answer = self.recommender.answer(ask.query, ask.n, restrictions=ask.restrictions)
@@ -178,39 +180,50 @@ class AnsweringModel:
     def _similar(self, ask: Ask) -> Listed:
         hidden = self.recommender.hidden(ask.query.time_us, ask.restrictions)[0]
         if ask.item_index == UNKNOWN_INDEX or hidden[ask.item_index]:
-            stand_in = self._by_route(ask, self.popular, Basis.POPULAR)
-            return replace(stand_in, is_fallback=True)
+            return replace(self._popular(ask), is_fallback=True)
         lists = self.recommender.similar(ask.item_index, ask.n, restrictions=ask.restrictions)
         title = self.titles[ask.item_index]
         because = (self.item_ids[ask.item_index],)
-        return self._plain(
-            lists.item_index[0], lists.score[0], SIMILAR, SIMILAR, f"like {title}", because=because
-        )
+        top = lists.item_index[0].tolist(), lists.score[0].tolist()
+        return self._plain(top, SIMILAR, SIMILAR, f"like {title}", because=because)
 
-    def _by_route(self, ask: Ask, route: Route, basis: Basis) -> Listed:
-        """A route's own list, the same for all but for what each has seen or may not see."""
-        scores = self.recommender.route_scores(route, ask.query)
-        scores[self.recommender.blocked(ask.query, ask.restrictions)] = -np.inf
-        items = top_items(scores, ask.n)[0]
-        words = in_words(Reason(basis), 0, self.model.movies)
-        return self._plain(items, scores[0, items], route.name, basis.value, words)
+    def _popular(self, ask: Ask) -> Listed:
+        """The same for all but for what each has seen or may not see."""
+        words = in_words(Reason(Basis.POPULAR), 0, self.model.movies)
+        top = self._standing_of_popular.top(ask.n, self._blocked(ask))
+        return self._plain(top, self.popular.name, Basis.POPULAR.value, words)
 
     def _trending(self, ask: Ask) -> Listed:
         """A few that surge first, then what is popular lately."""
-        lately, surge = self._standing(int(ask.query.time_us[0]))
-        hidden = self.recommender.blocked(ask.query, ask.restrictions)[0]
-        scores = with_surges(np.where(hidden, -np.inf, lately), surge, ask.n)
-        items = top_items(scores[np.newaxis], ask.n)[0]
         words = in_words(Reason(Basis.POPULAR_NOW), 0, self.model.movies)
-        return self._plain(items, scores[items], Trending.name, Basis.POPULAR_NOW.value, words)
+        top = self._standing(int(ask.query.time_us[0])).top(ask.n, self._blocked(ask))
+        return self._plain(top, Trending.name, Basis.POPULAR_NOW.value, words)
 
-    def _standing(self, time_us: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Popularity lately and surges of all items at a moment, `(n_items,)` each."""
+    def _blocked(self, ask: Ask) -> set[int]:
+        """As `Recommender.blocked`."""
+        blocked = set(ask.query.histories.item_index.tolist())
+        if not ask.restrictions.is_nothing:
+            hidden = self.recommender.hidden(ask.query.time_us, ask.restrictions)[0]
+            blocked.update(np.flatnonzero(hidden).tolist())
+        return blocked
+
+    @cached_property
+    def _standing_of_popular(self) -> Standing:
+        return Standing(self.popular.counts)
+
+    def _standing(self, time_us: int) -> SurgingStanding:
+        """What is popular lately and surges at a moment."""
         moment = int(self.recommender.catalogue.states.moment_of(np.array([time_us]))[0])
-        lately, surge = (each[moment] for each in self._standings)
-        if self.board is not None and self.board.speaks_of(time_us):
-            return lately, self._board_scores
-        return lately, surge
+        has_board = self.board is not None and self.board.speaks_of(time_us)
+        if (moment, has_board) not in self._standings_made:
+            lately, surge = (each[moment] for each in self._standings)
+            surge = self._board_scores if has_board else surge
+            self._standings_made[moment, has_board] = SurgingStanding(Standing(lately), surge)
+        return self._standings_made[moment, has_board]
+
+    @cached_property
+    def _standings_made(self) -> dict[tuple[int, bool], SurgingStanding]:
+        return {}
 
     @cached_property
     def _standings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -226,20 +239,13 @@ class AnsweringModel:
         return self.board.scores(self.recommender.items)
 
     def _plain(  # one sentence for the whole list
-        self,
-        items: NDArray[np.int32],
-        scores: NDArray[np.float32],
-        route: str,
-        basis: str,
-        words: str,
-        *,
-        because: tuple[str, ...] = (),
+        self, top: Top, route: str, basis: str, words: str, *, because: tuple[str, ...] = ()
     ) -> Listed:
-        pairs = zip(items.tolist(), scores.tolist(), strict=True)
+        ids, titles = self.item_ids, self.titles
         return Listed(
             tuple(
-                ShownItem(self.item_ids[item], self.titles[item], score, route, basis, words, because)
-                for item, score in pairs
+                ShownItem(ids[item], titles[item], score, route, basis, words, because)
+                for item, score in zip(*top, strict=True)
                 if item != UNKNOWN_INDEX
             ),
             0,

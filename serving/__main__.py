@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import shlex
 import signal
 import sys
@@ -32,6 +33,7 @@ from serving.predictor import MarqueeModel
 from serving.server import Address, serve
 from serving.slots import Slot, Slots, find_places
 from serving.store import Store
+from serving.tracing import spans_of
 from serving.user_rows import TIMEOUT_S, UserRows
 
 MOUNTED: Final = Path("/mnt/models")  # check-tree: allow KServe's own path
@@ -102,6 +104,7 @@ def main(words: Sequence[str]) -> int:
 
 def run(arguments: argparse.Namespace, settings: Settings, *, began: float) -> int:
     """Put the parts together, serve, and take them apart again."""
+    spans = spans_of(os.environ)
     metrics, store = Metrics(), Store(settings)
     experiments = Experiments(Path(settings.experiments) if settings.experiments else None)
     config = experiments.first()
@@ -115,7 +118,7 @@ def run(arguments: argparse.Namespace, settings: Settings, *, began: float) -> i
     store.connect(rows, slots.current.values())
     exposures = exposure_log(settings, rows=sampled_rows(arguments, settings))
     engine = Engine(slots, rows, metrics, exposures=exposures, experiments=config)
-    follow(metrics, engine)
+    follow(metrics, engine, spans)
     housekeeping = Housekeeping(engine, store, experiments, arguments.watch_seconds)
     housekeeping.start()
     # What was loaded stays: a full collection would walk all of it, for a tenth of a second in a request.
@@ -130,16 +133,21 @@ def run(arguments: argparse.Namespace, settings: Settings, *, began: float) -> i
         sys.stderr.write(welcome(arguments, slots, asked, seconds=perf_counter() - began))
 
     try:
-        model = MarqueeModel(arguments.model_name, engine)
+        model = MarqueeModel(arguments.model_name, engine, spans)
         loop = asyncio.Runner(loop_factory=_loop_factory(arguments.event_loop))
         with loop:
-            loop.run(serve(model, address, is_fast=arguments.fast_path == "on", on_ready=announce))
+            try:
+                loop.run(serve(model, address, is_fast=arguments.fast_path == "on", on_ready=announce))
+            finally:
+                loop.run(rows.hang_up())
     finally:
         housekeeping.stop()
         engine.close()
         gc.unfreeze()  # so that what was frozen is freed in order when the interpreter ends
         if engine.exposures is not None:
             engine.exposures.close()
+        if spans is not None:
+            spans.close()
     return 0
 
 

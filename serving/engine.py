@@ -20,10 +20,13 @@ from serving.lists import PROFILE, make_list, make_popular
 from serving.metrics import Metrics
 from serving.protocol import Instance, InvalidRequestError, moment_us
 from serving.slots import Slots
+from serving.tracing import CALL
 from serving.user_rows import NOBODY, READERS, UserRows, UserState
 
 MAX_WAITING: Final = 64
 """Lists that may wait for the scoring thread; beyond, a request gets the popular ones at once."""
+QUICK_ITEMS: Final = 20_000
+"""Of so many movies the event loop makes all but home lists itself, sooner than a thread would begin."""
 KNOWN_LIMITS: Final = 100_000
 """Users whose maturity limit is remembered for when their row is out of reach."""
 _VIEW_MARKS: Final = {
@@ -37,8 +40,8 @@ _VIEW_MARKS: Final = {
 class Engine:
     """Everything between the protocol and the model.
 
-    The event loop decides and waits; one thread makes the lists, so that a long one never holds up
-    health checks, and a core is used by one list at a time.
+    The event loop decides and waits; one thread makes the lists that take long, so that they never hold
+    up health checks, and a core is used by one of them at a time.
     """
 
     slots: Slots
@@ -124,6 +127,8 @@ class Engine:
         answered.seconds["total"] = perf_counter() - began
         self._count(answered)
         self._expose(answered)
+        if (call := CALL.get()) is not None:
+            call.note(answered)
         return prediction(answered)
 
     def _know_limit(self, answered: Answered) -> None:
@@ -156,6 +161,11 @@ class Engine:
             if "overloaded" not in answered.degraded:  # a user's row that was not asked for says it, too
                 answered.degraded.append("overloaded")
             make_popular(answered)
+            return
+        n_items = len(answered.slot.answering.recommender.items)
+        if answered.instance.surface != "home" and n_items <= QUICK_ITEMS:
+            make_list(answered)
+            answered.seconds["wait"] = 0.0
             return
         self._waiting += 1
         asked = perf_counter()

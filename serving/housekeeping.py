@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from marquee.errors import MarqueeError
 from marquee.experiments.config import ExperimentsConfig, read_experiments
@@ -13,6 +14,9 @@ from serving.logs import LOG
 from serving.metrics import Metrics, age_seconds
 from serving.slots import Slot, Slots, matrix_name
 from serving.store import Store
+
+if TYPE_CHECKING:
+    from serving.spans import Spans
 
 
 @dataclass
@@ -141,7 +145,7 @@ class Housekeeping:
             self._thread.join(timeout=10)
 
 
-def follow(metrics: Metrics, engine: Engine) -> None:
+def follow(metrics: Metrics, engine: Engine, spans: "Spans | None" = None) -> None:
     """Export what is read when metrics are asked for."""
     slots = engine.slots
     metrics.follow(
@@ -173,3 +177,5 @@ def follow(metrics: Metrics, engine: Engine) -> None:
             lambda: {name: float(count) for name, count in vars(exposures.counts).items()},
             "state",
         )
+    if spans is not None:
+        metrics.follow("marquee_spans", "Spans of traces by what became of them.", spans.counts, "state")

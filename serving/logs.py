@@ -10,6 +10,8 @@ from typing import Any, Final
 from fastapi import HTTPException
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady, UnsupportedProtocol
 
+from serving.tracing import CALL
+
 LOG: Final = logging.getLogger("marquee.serving")
 _CLIENTS_FAULTS: Final = (
     InferenceError,  # a tensor that is none; ours are logged where they happen
@@ -71,6 +73,7 @@ def configure_logs(level: str) -> None:
             "root": {"handlers": ["err"], "level": "WARNING"},
             "loggers": {
                 "marquee": {"level": level.upper()},
+                "opentelemetry": {"level": "ERROR"},  # a batch that failed is a line, a new attempt is none
                 "kserve": quiet,
                 "kserve.trace": quiet,
                 "uvicorn": quiet,
@@ -82,5 +85,8 @@ def configure_logs(level: str) -> None:
 
 
 def note_fault(error: Exception, request_id: str) -> None:
-    """Log a fault of ours with its traceback."""
-    LOG.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
+    """Log a fault of ours with its traceback, and with its trace where there is one."""
+    fields = {"request_id": request_id}
+    if (call := CALL.get()) is not None:
+        fields["trace_id"] = call.fail(error, request_id)
+    LOG.error("a request failed", exc_info=error, extra={"fields": fields})

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -12,7 +12,11 @@ from kserve.errors import InferenceError, InvalidInput
 from serving.engine import Engine
 from serving.logs import note_fault
 from serving.protocol import Instance, InvalidRequestError, read_request
+from serving.tracing import traced_grpc
 from serving.v2 import DATATYPES, OUTPUTS, instances_of, response_of
+
+if TYPE_CHECKING:
+    from serving.spans import Spans
 
 REQUEST_ID: Final = "x-request-id"
 Answer = TypeVar("Answer")
@@ -37,9 +41,10 @@ def fault_in_words(error: Exception, request_id: str) -> str:
 class MarqueeModel(Model):
     """Ready as soon as it is made: its engine holds bundles that were read, verified and warmed."""
 
-    def __init__(self, name: str, engine: Engine) -> None:
+    def __init__(self, name: str, engine: Engine, spans: "Spans | None" = None) -> None:
         super().__init__(name, return_response_headers=True)
         self.engine = engine
+        self.spans = spans
         for outcome in ("error", "refused"):  # from 0 on: a rate does not see a counter that begins at 1
             self.count(outcome, by=0)
         self.ready = True
@@ -71,7 +76,8 @@ class MarqueeModel(Model):
         if response_headers is not None:
             response_headers[REQUEST_ID] = request_id
         if isinstance(payload, InferRequest):
-            return await self._in_kserves_words(self.infer(payload, request_id), request_id, is_grpc=True)
+            tensors = self._in_kserves_words(self.infer(payload, request_id), request_id, is_grpc=True)
+            return await (traced_grpc(self.spans, tensors, headers, request_id) if self.spans else tensors)
         return await self._in_kserves_words(self.answer(payload, request_id), request_id)
 
     async def _in_kserves_words(

@@ -23,6 +23,7 @@ from marquee.errors import ConfigError
 from serving.edge import CLOSED_PATHS, Edge
 from serving.predictor import MarqueeModel
 from serving.protocol import MAX_BODY_BYTES, PredictRequest, PredictResponse, Refusal
+from serving.tracing import Traced
 
 APP: Final = "kserve.model_server:app"
 _GRPC: Final = {
@@ -100,7 +101,8 @@ def rest_server(
     """KServe's application with the edge around it."""
     rest = RESTServer(APP, *parts, address.http_port, grace_period=GRACE_S)
     rest.create_application()
-    rest.config.app = Edge(app, model, is_fast=is_fast)
+    edge = Edge(app, model, is_fast=is_fast)
+    rest.config.app = edge if model.spans is None else Traced(edge, model.spans, model.name)
     app.openapi = lambda: described(app, model.name)  # FastAPI's documented way
     return uvicorn.Server(rest.config)
 

@@ -13,10 +13,23 @@ from marquee.features.reader import SERVICE
 from marquee.settings import Settings
 from serving.logs import LOG
 from serving.slots import Slot
-from serving.user_rows import ReadRow, UserRows
+from serving.user_rows import AskRow, ReadRow, UserRows
 
 _NOBODY: Final = "-"
 """A user whom no store knows, for the first read, which opens connections."""
+
+
+@dataclass(frozen=True, eq=False)
+class _DoorAsker:
+    """Reads rows from the event loop."""
+
+    door: FeatureDoor
+
+    async def __call__(self, user_id: str, now: datetime) -> Mapping[str, Any]:
+        return (await self.door.ask_user_row(SERVICE, user_id, now=now)).values
+
+    async def close(self) -> None:
+        await self.door.end_asking()
 
 
 @dataclass
@@ -67,7 +80,7 @@ class Store:
                 LOG.warning("lists are made without users' rows: %s", error)
                 self._said = str(error)
             return
-        rows.read = self.reader()
+        rows.read, rows.ask = self.reader(), self.asker()
         rows.service_hash = self.door.service_hash(SERVICE) if self.door is not None else ""
         if self._said:
             LOG.warning("users' rows are there")
@@ -86,3 +99,10 @@ class Store:
         except FeatureStoreError as error:
             LOG.warning("the online store does not answer yet: %s", error)
         return read
+
+    def asker(self) -> AskRow | None:
+        """What reads one row from the event loop; None where the store needs a thread for it."""
+        door = self.door
+        if door is None or not door.can_ask(SERVICE):
+            return None
+        return _DoorAsker(door)

@@ -1,12 +1,12 @@
 """One user's row from the online store within a bounded time; without it, why."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from marquee.errors import MarqueeError
 from serving.breaker import Breaker
@@ -22,6 +22,16 @@ MAX_WAITING: Final = 64
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 ReadRow = Callable[[str, datetime], Mapping[str, Any]]
 """From user id and moment to the row's features; raises `MarqueeError` where the store does not answer."""
+
+
+class AskRow(Protocol):
+    """As `ReadRow`, from the event loop."""
+
+    def __call__(self, user_id: str, now: datetime) -> Awaitable[Mapping[str, Any]]:
+        """The row's features; cancelled where it takes too long."""
+
+    async def close(self) -> None:
+        """End connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +54,23 @@ NOBODY: Final = UserState(NOTHING)
 """Somebody without an id: there is nothing to ask for."""
 
 
+class _TooLateError(Exception):
+    """The store took longer than a request waits."""
+
+
 @dataclass
 class UserRows:
-    """Reads rows beside the event loop, and leaves a store alone that does not answer.
+    """Reads rows without holding up the event loop, and leaves a store alone that does not answer.
 
     Args:
         read: asked in a thread; None where no store could be opened yet.
         timeout_s: how long a request waits.
+        ask: asked by the event loop instead, where the store can be.
     """
 
     read: ReadRow | None
     timeout_s: float = TIMEOUT_S
+    ask: AskRow | None = None
     breaker: Breaker = field(default_factory=Breaker)
     service_hash: str = ""
     """What the rows mean (`FeatureDoor.service_hash`); empty where no store could be opened yet."""
@@ -71,14 +87,10 @@ class UserRows:
             return UserState(NOTHING, "store_busy")
         if not self.breaker.may_ask():
             return UserState(NOTHING, "store_paused")
-        self._under_way += 1
-        reading = asyncio.get_running_loop().run_in_executor(self._pool, self.read, user_id, now)
-        reading.add_done_callback(self._done)
         try:
-            done, _ = await asyncio.wait((reading,), timeout=self.timeout_s)
-            if not done:
-                return self._failed("store_timeout", f"no answer within {1e3 * self.timeout_s:g} ms")
-            values = reading.result()
+            values = await (self._asked(user_id, now) if self.ask else self._read(user_id, now))
+        except _TooLateError:
+            return self._failed("store_timeout", f"no answer within {1e3 * self.timeout_s:g} ms")
         except MarqueeError as error:
             return self._failed("store_error", error.problem)
         except BaseException:  # cancelled, or a fault of ours: without a word the next trial would never come
@@ -86,6 +98,27 @@ class UserRows:
             raise
         self._succeeded()
         return UserState(values)
+
+    async def _asked(self, user_id: str, now: datetime) -> Mapping[str, Any]:
+        assert self.ask is not None  # noqa: S101 - for the type
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await self.ask(user_id, now)
+        except TimeoutError as error:
+            raise _TooLateError from error
+        finally:
+            self._under_way -= 1
+
+    async def _read(self, user_id: str, now: datetime) -> Mapping[str, Any]:
+        assert self.read is not None  # noqa: S101 - for the type
+        self._under_way += 1
+        reading = asyncio.get_running_loop().run_in_executor(self._pool, self.read, user_id, now)
+        reading.add_done_callback(self._done)
+        done, _ = await asyncio.wait((reading,), timeout=self.timeout_s)
+        if not done:
+            raise _TooLateError
+        return reading.result()
 
     def _failed(self, fault: str, words: str) -> UserState:
         was_open = self.breaker.is_open
@@ -104,6 +137,11 @@ class UserRows:
         self._under_way -= 1
         if not reading.cancelled():
             reading.exception()  # looked at, so that asyncio does not report it as forgotten
+
+    async def hang_up(self) -> None:
+        """End the event loop's connections to the store, in that loop."""
+        if self.ask is not None:
+            await self.ask.close()
 
     def close(self) -> None:
         """Let no more reads begin."""

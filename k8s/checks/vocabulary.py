@@ -1,7 +1,7 @@
 """Names that nobody checks but their reader: labels, annotations, variables. A typo there says nothing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Final
@@ -58,10 +58,35 @@ ALERT_ANNOTATIONS: Final = frozenset({"summary", "description", "runbook_url", "
 TOPOLOGY: Final = frozenset({"topology.kubernetes.io/zone", "kubernetes.io/hostname"})
 PLACE: Final = "marquee-place"
 _OTHERS: Final = frozenset(
-    {"DATASET", "METRICS", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_STS_REGIONAL_ENDPOINTS"}
+    {
+        "DATASET",
+        "METRICS",
+        "AWS_REGION",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_STS_REGIONAL_ENDPOINTS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_SDK_DISABLED",
+        "OTEL_SERVICE_NAME",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+    }
 )
-"""Of our own command lines, and of Amazon's clients."""
+"""Of our own command lines, of Amazon's clients, and of OpenTelemetry."""
+SAMPLERS: Final = frozenset(
+    {
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    }
+)
+"""Of OpenTelemetry's specification; its SDK warns of any other, and traces every call."""
 _LABEL_ROOMS: Final = frozenset({"labels", "matchLabels", "podSelector", "selector"})
+_SHARE: Final = re.compile(r"0(\.\d+)?|1(\.0+)?")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 Faults = Iterator[tuple[Path, str]]
 
@@ -108,6 +133,15 @@ def _place(manifest: Manifest) -> Faults:
     for key in mapping_at(manifest, "data"):
         if key not in known:
             yield ("data", key), f"nobody reads this variable{_near(key, known)}"
+    yield from _sampler(mapping_at(manifest, "data"))
+
+
+def _sampler(variables: Mapping[str, object]) -> Faults:
+    sampler, share = (str(variables.get(f"OTEL_TRACES_SAMPLER{end}", "")) for end in ("", "_ARG"))
+    if sampler and sampler not in SAMPLERS:
+        yield ("data", "OTEL_TRACES_SAMPLER"), f"{sampler!r} is no sampler{_near(sampler, SAMPLERS)}"
+    if share and not _SHARE.fullmatch(share):
+        yield ("data", "OTEL_TRACES_SAMPLER_ARG"), f"{share!r} is no share from 0 to 1"
 
 
 def _dashboards(manifest: Manifest) -> Faults:

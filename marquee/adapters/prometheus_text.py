@@ -49,6 +49,15 @@ def publish(readings: Iterable[Reading], to: str, *, job: str) -> None:
         write_atomically(path, generate_latest(registry))
 
 
+def as_text(readings: Iterable[Reading]) -> str:
+    """Readings as such a file holds them, for whoever keeps it elsewhere.
+
+    Args:
+        readings: of `GAUGES`; of equal labels the last counts.
+    """
+    return generate_latest(_registry(readings)).decode("utf-8")
+
+
 def _registry(readings: Iterable[Reading]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     written: dict[str, Written] = {}

@@ -11,7 +11,13 @@ from k8s.checks.judge import findings
 from tests.k8s.mutations import Mutation, Objects, other_types, renamed_keys
 
 Change = Callable[[dict[str, Any]], None]
-OTHERS = ["overlays/local", "tests/canary", "tests/ab-autoscaling", "tests/aws-knative"]
+OTHERS = [
+    "overlays/local",
+    "tests/canary",
+    "tests/ab-autoscaling",
+    "tests/aws-knative",
+    "tests/canary-tracing",
+]
 
 
 def missed(objects: Objects, mutations: list[Mutation]) -> list[str]:
@@ -78,6 +84,10 @@ SERVER = (*PREDICTOR, "containers", 0)
 CANARY = ("spec", "canary", 0, "predictor")
 SERVICE = "InferenceService/marquee"
 DRIFT = "CronJob/marquee-drift"
+PLACE = "ConfigMap/marquee-place"
+COLLECTOR = "NetworkPolicy/recommender-to-collector"
+NAME = "app.kubernetes.io/name"
+SAMPLER = "OTEL_TRACES_SAMPLER"
 JOB = ("spec", "jobTemplate", "spec", "template", "spec", "containers", 0)
 BIG = {"name": "big", "image": "x:1"}
 CASES: list[tuple[str, str, str, Change]] = [
@@ -404,6 +414,11 @@ CASES: list[tuple[str, str, str, Change]] = [
     ),
     ("production", "PrometheusRule/marquee", "exactly one", drop("spec", "groups", 0, "rules", 0, "record")),
     ("production", "PrometheusRule/marquee", "groups", put("spec", "groups", value=[])),
+    ("tracing", PLACE, "no sampler; did you", put("data", SAMPLER, value="parentbased_traceidration")),
+    ("tracing", PLACE, "no share", put("data", f"{SAMPLER}_ARG", value="5")),
+    ("tracing", PLACE, "no share", put("data", f"{SAMPLER}_ARG", value="5%")),
+    ("tracing", PLACE, "nobody reads", put("data", "OTEL_EXPORTER_OTLP_ENDPONT", value="http://c:4318")),
+    ("tracing", COLLECTOR, "finds no pod", put("spec", "podSelector", "matchLabels", NAME, value="server")),
 ]
 
 

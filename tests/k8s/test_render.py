@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import typer
@@ -59,6 +60,7 @@ def test_component_is_rendered_by_some_combination_and_explained(component: str)
         ("tests/autoscaling-canary", "tests/canary-autoscaling"),
         ("tests/redis-object-store", "tests/object-store-redis"),
         ("tests/monitoring-canary-loop", "tests/canary-loop-monitoring"),
+        ("tests/tracing-canary", "tests/canary-tracing"),
     ],
 )
 def test_traits_in_another_order_make_the_same_objects(rendered, one: str, other: str):
@@ -193,6 +195,36 @@ def test_jobs_leave_their_gauges_where_the_place_says(rendered, place: str, addr
     assert leaving == {"CronJob/marquee-drift", "CronJob/marquee-canary-loop"} | (
         {"CronJob/marquee-online-metrics"} if address else set()
     )
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if "tracing" in used_by(ROOT / place)])
+def test_every_server_of_a_traced_place_may_reach_the_collector_that_it_is_told(rendered, place: str):
+    objects = rendered(place)
+    variables = next(one["data"] for one in objects if name_of(one).startswith("ConfigMap/marquee-place"))
+    collector = urlsplit(variables["OTEL_EXPORTER_OTLP_ENDPOINT"])
+    policy = by_name(objects)["NetworkPolicy/recommender-to-collector"]["spec"]
+    (door,) = policy["egress"]
+    servers = [pod for one in objects for pod in pods_of(one) if pod.is_predictor]
+
+    assert str(collector.hostname).split(".")[1:] == [
+        door["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+        "svc",
+    ]
+    assert [each["port"] for each in door["ports"]] == [collector.port]
+    assert len(servers) == 1 + bool({"ab", "canary"} & used_by(ROOT / place))
+    for server in servers:
+        assert server.labels.items() >= policy["podSelector"]["matchLabels"].items()
+        (container,) = [found for _, found in server.containers() if found["name"] == "kserve-container"]
+        assert [each["configMapRef"]["name"] for each in container["envFrom"]] == [
+            next(one["metadata"]["name"] for one in objects if one.get("data") is variables)
+        ]
+
+
+@pytest.mark.parametrize("place", OVERLAYS)
+def test_place_without_the_trait_is_not_traced(rendered, place: str):
+    variables = {key for one in rendered(place) if one["kind"] == "ConfigMap" for key in one["data"]}
+
+    assert ("tracing" in used_by(ROOT / place)) == any(key.startswith("OTEL_") for key in variables)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -16,6 +16,7 @@ from marquee.adapters.exposures.rows import SampledRows
 from marquee.errors import FeatureStoreError
 from marquee.features.request_log import LoggedRequest, read_requests
 from serving import engine as engine_module
+from serving.answered import Answered
 from serving.engine import Engine
 from serving.lists import features_hash, query_for
 from serving.protocol import Instance
@@ -244,6 +245,39 @@ def test_lists_beyond_what_may_wait_are_popular_and_limited_and_counted(limited,
     assert set(ids_of(second)) <= CHILDS_ITEMS
     assert count(limited, "marquee_degraded_total", reason="overloaded") == 1
     assert count(limited, "marquee_fallback_total", surface="home") == 1
+
+
+QUICK = [{"surface": "popular"}, {"surface": "trending"}, {"surface": "similar", "item_id": "m002"}]
+
+
+@pytest.mark.parametrize("extra", QUICK, ids=lambda each: each["surface"])
+def test_quick_list_waits_for_no_long_one(limited, extra):
+    gate = threading.Event()
+    limited._scoring.submit(gate.wait, 20)
+    found = ask(limited, user_id=CHILD, timings=True, **extra)
+    gate.set()
+
+    assert found["degraded"] is False
+    assert set(ids_of(found)) <= CHILDS_ITEMS
+    assert found["timings_ms"]["wait"] == 0
+
+
+@pytest.mark.parametrize("extra", QUICK, ids=lambda each: each["surface"])
+def test_list_that_is_quick_only_of_few_movies_is_left_to_the_thread(limited, extra, monkeypatch):
+    in_loop = ask(limited, user_id=CHILD, **extra)
+    monkeypatch.setattr(engine_module, "QUICK_ITEMS", 1)
+    made_in: list[str] = []
+    make = engine_module.make_list
+
+    def noted(answered: Answered) -> None:
+        made_in.append(threading.current_thread().name)
+        make(answered)
+
+    monkeypatch.setattr(engine_module, "make_list", noted)
+    in_thread = ask(limited, user_id=CHILD, **extra)
+
+    assert made_in == ["scoring_0"]
+    assert in_thread["items"] == in_loop["items"]
 
 
 # --- the log ------------------------------------------------------------------------------------------

@@ -92,6 +92,87 @@ def test_store_that_holds_its_answer_is_not_waited_for():
     assert (state.fault, dict(state.values)) == ("store_timeout", {})
 
 
+class Loop:
+    """A store that an event loop asks: answers at once, late, or with an error."""
+
+    def __init__(self, *, late_s: float = 0.0, error: Exception | None = None) -> None:
+        self.late_s, self.error = late_s, error
+        self.asked: list[str] = []
+        self.given_up = 0
+        self.is_closed = False
+
+    async def __call__(self, user_id: str, now: datetime) -> Mapping[str, Any]:
+        self.asked.append(user_id)
+        try:
+            await asyncio.sleep(self.late_s)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return {"user": user_id, "at": now, "thread": threading.current_thread().name}
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def test_store_that_the_event_loop_can_ask_is_asked_without_a_thread():
+    store, loop = Store(), Loop()
+    with rows_of(store) as rows:
+        rows.ask = loop
+        state = run(lambda: rows.get("u1", NOW))
+        run(rows.hang_up)
+
+    assert state == UserState({"user": "u1", "at": NOW, "thread": threading.main_thread().name})
+    assert (loop.asked, loop.is_closed, store.asked) == (["u1"], True, [])
+
+
+def test_question_of_the_event_loop_that_takes_too_long_is_given_up():
+    loop = Loop(late_s=PATIENT_S)
+    with rows_of(Store(), timeout_s=0.02) as rows:
+        rows.ask = loop
+        state = run(lambda: rows.get("u1", NOW))
+
+    assert (state.fault, dict(state.values), loop.given_up) == ("store_timeout", {}, 1)
+    assert rows._under_way == 0
+
+
+def test_event_loops_store_that_fails_is_left_alone_and_a_caller_that_goes_away_leaves_the_trial_open():
+    now_s = [0.0]
+    loop = Loop(error=FeatureStoreError("gone.", remedy="Start it."))
+
+    async def life(rows: UserRows) -> list[UserState]:
+        rows.ask = loop
+        states = [await rows.get(f"u{number}", NOW) for number in range(FAILURES_TO_OPEN + 1)]
+        loop.error, loop.late_s = None, PATIENT_S
+        now_s[0] += LONGEST_PAUSE_S
+        trial = asyncio.ensure_future(rows.get("trial", NOW))
+        await asyncio.sleep(0)
+        trial.cancel()
+        await asyncio.wait([trial])
+        loop.late_s = 0.0
+        return [*states, await rows.get("back", NOW)]
+
+    with rows_of(Store(), breaker=Breaker(clock=lambda: now_s[0])) as rows:
+        states = run(lambda: life(rows))
+
+    assert faults(states) == ["store_error"] * 5 + ["store_paused", None]
+    assert loop.asked[-2:] == ["trial", "back"]
+
+
+def test_too_many_questions_of_the_event_loop_are_busy():
+    loop = Loop(late_s=0.05)
+
+    async def life(rows: UserRows) -> list[UserState]:
+        rows.ask = loop
+        return list(await asyncio.gather(*(rows.get(f"u{number}", NOW) for number in range(MAX_WAITING + 3))))
+
+    with rows_of(Store()) as rows:
+        states = run(lambda: life(rows))
+
+    assert faults(states) == [None] * MAX_WAITING + ["store_busy"] * 3
+
+
 def test_store_that_fails_again_and_again_is_left_alone_until_a_trial_succeeds(
     caplog: pytest.LogCaptureFixture,
 ):

@@ -235,10 +235,37 @@ class FeatureDoor:
         Raises:
             FeatureStoreError: as `service`, or the store does not answer (within 60 ms, for Redis).
         """
+        lookup = self._lookup(service)
+        with self._errors(f"user {user_id!r}"):
+            return lookup.read(user_id, now=now)
+
+    async def ask_user_row(self, service: str, user_id: str, *, now: datetime) -> UserRow:
+        """As `get_user_row`, from an event loop and as long as it takes; may be cancelled at any point.
+
+        Raises:
+            FeatureStoreError: as `get_user_row`.
+        """
+        lookup = self._lookup(service)
+        with self._errors(f"user {user_id!r}"):
+            return await lookup.ask(user_id, now=now)
+
+    async def end_asking(self) -> None:
+        """End the connections of `ask_user_row`, in its loop; asking again opens new ones."""
+        for lookup in self._lookups.values():
+            await lookup.end_asking()
+
+    def can_ask(self, service: str) -> bool:
+        """Whether the online store has a way for `ask_user_row`.
+
+        Raises:
+            FeatureStoreError: as `service`.
+        """
+        return self._lookup(service).can_ask
+
+    def _lookup(self, service: str) -> UserLookup:
         if service not in self._lookups:
             self._lookups[service] = UserLookup.of(self.store, self.service(service), self.views)
-        with self._errors(f"user {user_id!r}"):
-            return self._lookups[service].read(user_id, now=now)
+        return self._lookups[service]
 
     def push(self, view: str, rows: pl.DataFrame) -> PushReport:
         """Write rows of a view as they become known: an older row never replaces a newer one.

@@ -1,7 +1,7 @@
 """Rows in the online store: one user's, read with the limit of age; pushed ones, ordered by their time."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,14 @@ from marquee import schema
 from marquee.adapters.feast.compare_and_set import write_newer_rows
 from marquee.adapters.feast.declarations import ttl_seconds
 from marquee.adapters.feast.messages import python_value, row_messages
-from marquee.adapters.feast.stored_rows import ReadRows, rows_reader
+from marquee.adapters.feast.stored_rows import (
+    AskRows,
+    ReadRows,
+    StoredRow,
+    Wanted,
+    rows_asker,
+    rows_reader,
+)
 from marquee.errors import ContractError
 
 WRITE_ROWS: Final = 5_000
@@ -79,10 +86,27 @@ class UserLookup:
 
     def read(self, user_id: str, *, now: datetime) -> UserRow:
         """One read; neither a status of Feast nor its TTL is relied on, since stores differ in both."""
-        key = EntityKey(join_keys=[schema.USER_ID], entity_values=[Value(string_val=user_id)])
+        return self._row(user_id, self._read(_key(user_id)), now)
+
+    async def ask(self, user_id: str, *, now: datetime) -> UserRow:
+        """As `read`, from an event loop, where the store offers that (`can_ask`); may be cancelled."""
+        assert self._ask is not None  # noqa: S101 - for the type
+        return self._row(user_id, await self._ask(_key(user_id)), now)
+
+    async def end_asking(self) -> None:
+        """End connections of `ask`, in its loop."""
+        if self._ask is not None:
+            await self._ask.close()
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the store reads from an event loop."""
+        return self._ask is not None
+
+    def _row(self, user_id: str, rows: Sequence[StoredRow], now: datetime) -> UserRow:
         known: dict[str, int | None] = dict.fromkeys(self.ttl_s)
         values: dict[str, Any] = dict.fromkeys(self.view_of)
-        for view, (seconds, row) in zip(self._features, self._read(key), strict=True):
+        for view, (seconds, row) in zip(self._features, rows, strict=True):
             if seconds and _is_fresh(seconds, self.ttl_s[view], now):
                 known[view] = seconds
                 values.update((feature, python_value(value)) for feature, value in row.items())
@@ -97,9 +121,20 @@ class UserLookup:
         return features
 
     @cached_property
+    def _wanted(self) -> Wanted:
+        return [(self.store.get_feature_view(view), names) for view, names in self._features.items()]
+
+    @cached_property
     def _read(self) -> ReadRows:
-        wanted = [(self.store.get_feature_view(view), names) for view, names in self._features.items()]
-        return rows_reader(self.store, wanted)
+        return rows_reader(self.store, self._wanted)
+
+    @cached_property
+    def _ask(self) -> AskRows | None:
+        return rows_asker(self.store, self._wanted)
+
+
+def _key(user_id: str) -> EntityKey:
+    return EntityKey(join_keys=[schema.USER_ID], entity_values=[Value(string_val=user_id)])
 
 
 def _is_fresh(seconds: int, ttl_s: int | None, now: datetime) -> bool:

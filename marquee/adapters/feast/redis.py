@@ -6,14 +6,16 @@ thousands of rows takes longer than a request may wait, so writes have a limit o
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3, _redis_key
 from feast.infra.online_stores.redis import (
     RedisOnlineStore,
     RedisOnlineStoreConfig,
+    RedisType,
     _versioned_fv_name,
 )
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -21,11 +23,15 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.utils import make_tzaware
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import PositiveFloat
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.connection import Connection
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from marquee.adapters.feast.messages import Row
-from marquee.adapters.feast.stored_rows import ReadRows, StoredRow, Wanted
+from marquee.adapters.feast.redis_loop import LoopConnections
+from marquee.adapters.feast.stored_rows import AskRows, ReadRows, StoredRow, Wanted
 
 _WRITE_NEWER: Final = """
 local function seconds_and_nanos(message)
@@ -80,6 +86,60 @@ class _PatientRedisOnlineStore(RedisOnlineStore):
         return client
 
 
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is asked of Redis for the rows of one key in several views, and what its answer says."""
+
+    project: str
+    key_version: int
+    features: Sequence[Sequence[str]]
+    """By view."""
+    fields: Sequence[str | bytes]
+    """Of the hash: of each view its time, then its features."""
+
+    @classmethod
+    def of(cls, config: RepoConfig, wanted: Wanted) -> Self:
+        """For these views and features."""
+        fields: list[str | bytes] = []
+        for table, features in wanted:
+            view = _versioned_fv_name(table, config)
+            fields += [f"_ts:{view}", *(_mmh3(f"{view}:{feature}") for feature in features)]
+        version = config.entity_key_serialization_version
+        return cls(config.project, version, [features for _, features in wanted], fields)
+
+    def key(self, key: EntityKey) -> bytes:
+        """The hash's name."""
+        found: bytes = _redis_key(self.project, key, self.key_version)
+        return found
+
+    def rows(self, answer: Sequence[bytes | None]) -> list[StoredRow]:
+        """By view."""
+        found = iter(answer)
+        return [
+            (
+                Timestamp.FromString(next(found) or b"").seconds,
+                {feature: Value.FromString(next(found) or b"") for feature in features},
+            )
+            for features in self.features
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """Reads from an event loop."""
+
+    question: _Question
+    connections: LoopConnections
+
+    async def __call__(self, key: EntityKey) -> list[StoredRow]:
+        return self.question.rows(
+            await self.connections.ask("HMGET", self.question.key(key), *self.question.fields)
+        )
+
+    async def close(self) -> None:
+        await self.connections.close()
+
+
 class QuickRedisOnlineStore(RedisOnlineStore):
     """Redis, asked once."""
 
@@ -94,25 +154,28 @@ class QuickRedisOnlineStore(RedisOnlineStore):
 
     def rows_reader(self, config: RepoConfig, wanted: Wanted) -> ReadRows:
         """All views of a key lie in one hash: one command reads them. Rows are those of `online_read`."""
-        fields: list[str | bytes] = []
-        for table, features in wanted:
-            view = _versioned_fv_name(table, config)
-            fields += [f"_ts:{view}", *(_mmh3(f"{view}:{feature}") for feature in features)]
         settings: Any = config.online_store
-        version = config.entity_key_serialization_version
+        question = _Question.of(config, wanted)
 
         def read(key: EntityKey) -> list[StoredRow]:
-            client = self._get_client(settings)
-            found = iter(client.hmget(_redis_key(config.project, key, version), fields))
-            return [
-                (
-                    Timestamp.FromString(next(found) or b"").seconds,
-                    {feature: Value.FromString(next(found) or b"") for feature in features},
-                )
-                for _, features in wanted
-            ]
+            return question.rows(self._get_client(settings).hmget(question.key(key), question.fields))
 
         return read
+
+    def rows_asker(self, config: RepoConfig, wanted: Wanted) -> AskRows | None:
+        """The same from an event loop; None for a cluster or sentinels, whose clients choose the server."""
+        settings: Any = config.online_store
+        if settings.redis_type != RedisType.redis:
+            return None
+        return _Asking(_Question.of(config, wanted), LoopConnections(lambda: self._connection(settings)))
+
+    def _connection(self, settings: RedisOnlineStoreConfig) -> Connection:
+        """Without a limit of its own, of which redis-py would make a task a question; who asks has one."""
+        nodes, options = self._parse_connection_string(settings.connection_string)
+        options |= {"host": nodes[0]["host"], "port": nodes[0]["port"], "socket_timeout": None}
+        client = AsyncRedis(**options, retry=AsyncRetry(NoBackoff(), 0))
+        made: Connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        return made
 
     def online_write_batch(
         self,

@@ -5,7 +5,7 @@ and takes that apart: three times the work of what is asked for here, which is t
 has the views of a key in one place reads them at once (`marquee.adapters.feast.redis`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from feast import FeatureStore, FeatureView, RepoConfig, utils
@@ -26,6 +26,30 @@ class ReadsAtOnce(Protocol):
 
     def rows_reader(self, config: RepoConfig, wanted: Wanted) -> ReadRows:
         """A way to read the same features of one key after another."""
+
+
+class AskRows(Protocol):
+    """As `ReadRows`, from an event loop."""
+
+    def __call__(self, key: EntityKey) -> Awaitable[list[StoredRow]]:
+        """The rows of one key; may be cancelled."""
+
+    async def close(self) -> None:
+        """End connections, in the loop that they are of; asking again opens new ones."""
+
+
+@runtime_checkable
+class AsksFromLoop(Protocol):
+    """An online store that reads so without holding up an event loop."""
+
+    def rows_asker(self, config: RepoConfig, wanted: Wanted) -> AskRows | None:
+        """As `ReadsAtOnce.rows_reader`; None where this one can't."""
+
+
+def rows_asker(store: FeatureStore, wanted: Wanted) -> AskRows | None:
+    """A way to read from an event loop; None where the store has none."""
+    online: Any = store._get_provider().online_store
+    return online.rows_asker(store.config, wanted) if isinstance(online, AsksFromLoop) else None
 
 
 def rows_reader(store: FeatureStore, wanted: Wanted) -> ReadRows:

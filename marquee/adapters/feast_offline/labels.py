@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -90,6 +89,8 @@ def arrow_labels(source: LabelSource, *, memory_limit: str, temp_directory: str 
 
 
 def _queried(query: str, *, memory_limit: str, temp_directory: str | None) -> pa.Table:
+    import duckdb  # noqa: PLC0415 - a server reads this module with its profile, and has no DuckDB
+
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "temp_directory": temp_directory or tempfile.gettempdir(),

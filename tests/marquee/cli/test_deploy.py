@@ -3,12 +3,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from marquee.adapters.kubernetes import ClusterApi
+from marquee.adapters.mlflow import Registry, Tracking
+from marquee.adapters.object_store import open_store
 from tests.marquee.adapters.kubernetes.fake_cluster import ADDRESS, FakeCluster
 from tests.marquee.adapters.kubernetes.manifests import manifest, stored_bundle
 from tests.marquee.adapters.kubernetes.reached import cluster, kubeconfig
@@ -16,6 +19,7 @@ from tests.small_run import Outcome, Place, run_here
 
 __all__ = ["cluster", "kubeconfig"]
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
 WHERE = ("--deployment", ADDRESS)
 QUICKLY = ("--every", "0.01", "--timeout", "20")
@@ -125,6 +129,45 @@ def test_bundle_that_does_not_come_up_is_an_error_with_the_pods_words_and_no_sha
     assert (shown.code, cluster.arms()) == (1, (*bundles, 0))
     assert "CrashLoopBackOff: AccessDenied" in shown.err
     assert "stays without a share; `marquee deploy rollback` removes it" in shown.err
+
+
+@pytest.fixture
+def registry(here: Place, bundles: tuple[str, str]) -> Registry:
+    """Both bundles are versions, the gate refused the second; the first reigns."""
+    made = Registry("ml-100k", Tracking.of(here.runs, {}), open_store(str(here.runs / "models")))
+    for word, passed in (("one", True), ("two", False)):
+        made.register(here.runs / f"bundle-of-{word}", gate_passed=passed)
+    made.promote(bundles[0], now=NOW)
+    return made
+
+
+def test_promoted_canary_is_the_champion_of_the_registry_too(
+    here: Place, bundles: tuple[str, str], file: Path, registry: Registry
+):
+    one, two = bundles
+    registry.promote(two, now=NOW, despite_gate=True)
+    deploy(here, "apply", two, "--manifest", file)
+    deploy(here, "canary", one, "--percent", "10")
+    shown = deploy(here, "promote", "--registry", "ml-100k")
+    again = deploy(here, "promote", "--registry", "ml-100k")
+
+    for each in (shown, again):
+        assert each.code == 0, each.err
+        assert f"bundle {one} is the stable one, and champion, version 1 of" in " ".join(each.out.split())
+    assert registry.champion().bundle_id == one  # type: ignore[union-attr]
+
+
+def test_promotion_that_the_registry_refuses_stands_on_the_cluster_and_is_said(
+    here: Place, bundles: tuple[str, str], file: Path, registry: Registry, cluster: FakeCluster
+):
+    one, two = bundles
+    deploy(here, "apply", one, "--manifest", file)
+    deploy(here, "canary", two, "--percent", "10")
+    shown = deploy(here, "promote", "--registry", "ml-100k")
+
+    assert (shown.code, cluster.arms()) == (0, (two, None, 0))
+    assert "champion of the cluster, but not of the registry" in " ".join(shown.out.split())
+    assert registry.champion().bundle_id == one  # type: ignore[union-attr]
 
 
 def test_share_of_a_canary_is_changed_without_starting_it_anew(

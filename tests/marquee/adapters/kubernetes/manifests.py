@@ -44,8 +44,8 @@ def arm(bundle_id: str, image: str | None = None) -> Arm:
 def stored_bundle(models: Path, word: str, *, dataset: str = "ml-100k") -> str:
     """A bundle of one text, in the store as registered ones are; its id."""
     folder = models.parent / f"bundle-of-{word}"
-    made = write_bundle(
-        folder, Parts(texts={"ranker": word}), content={"word": word}, provenance={"run_id": f"run-{word}"}
-    )
+    content = {"word": word, "dataset": dataset, "snapshot": "a" * 64, "metrics": {}}
+    provenance = {"run_id": f"run-{word}"}
+    made = write_bundle(folder, Parts(texts={"ranker": word}), content=content, provenance=provenance)
     put_folder(open_store(str(models)), f"bundles/{dataset}/{made.bundle_id}/bundle", folder)
     return made.bundle_id
