@@ -1,12 +1,12 @@
-"""Does the loop earn its keep? Replays of MovieLens-100k and of the generator's data under four policies.
+"""Does the loop earn its keep? Replays of MovieLens-100k and of the generator's data under several policies.
 
     python -m benchmarks.replay
-    python -m benchmarks.replay --datasets ml-100k --still 1 --results build
+    python -m benchmarks.replay --datasets ml-100k --seeds 7 --still 1 --results build
 
-For each data set: the real order under never, timer:7d, every-window and drift; then streams without drift by
-construction, the same people at random times, with shocks in them; then such streams without shocks, where
-each training that the drift policy orders is a false alarm. Writes replay.json and replay.md, anew after
-each part.
+For each data set: the real order without a shock and then, a seed at a time, with shocks at other places;
+streams without drift by construction, the same people at random times, with shocks in them; then such streams
+without shocks, where each alarm that trains is a false one. Writes replay.json and replay.md, anew after each
+part.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from benchmarks.kept import keep
 from benchmarks.machine import describe_machine, in_words
+from benchmarks.replay_real_weeks import DRIFT, POLICIES, SHOCKS, TIMER, Seeded, as_values, data_of, recipe
 from marquee.monitoring.decision import Decision
 from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.drift_policy import DriftState, Observation, decide
@@ -28,7 +29,6 @@ from marquee.replay.start import Wanted, replay_dataset
 from marquee.settings import Settings
 
 RESULTS: Final = Path(__file__).with_name("results")
-POLICIES: Final = ("never", "timer:7d", "every-window", "drift")
 LAYOUTS: Final = (
     ("null_column@3+2", "genre_surge@6", "broken_model@13"),
     ("scale@3+2", "influx@6", "title_surge@12"),
@@ -45,17 +45,17 @@ def replayed(place: Settings, wanted: Wanted) -> tuple[Path, Replay, dict[str, f
     return folder, found, took
 
 
-def in_order(place: Settings, dataset: str, seed: int) -> dict[str, Any]:
-    """The real weeks under four policies."""
-    _, found, took = replayed(place, Wanted(dataset, POLICIES, seed=seed))
-    steps = [
-        {"policy": walk.policy, "window": step.window, "users": step.users, "ndcg": round(step.ndcg, 4),
-         "verdict": step.verdict, "training": step.training, "reason": step.reason}
-        for walk in found.walks
-        for step in walk.steps
-    ]  # fmt: skip
-    kept = {name: found.values[name] for name in ("policies", "differences")}
-    return {**kept, "training_cpu_s": found.compute["policies"], "steps": steps, **took}
+def in_order(place: Settings, dataset: str, seeds: Sequence[int], *, is_shocked: bool) -> dict[str, Any]:
+    """The real weeks, a replay a seed."""
+    begin, cpu = perf_counter(), process_time()
+    replays = []
+    for number, seed in enumerate(seeds):
+        shocks = SHOCKS[number % len(SHOCKS)] if is_shocked else ()
+        wanted = Wanted(dataset, POLICIES, shocks, seed=seed, training=recipe(dataset, seed))
+        _, found, _ = replayed(place, wanted)
+        replays.append(Seeded(seed, data_of(dataset, seed), shocks, found))
+    took = {"wall_s": round(perf_counter() - begin, 1), "cpu_s": round(process_time() - cpu, 1)}
+    return {**as_values(replays), **took}
 
 
 def without_drift(place: Settings, dataset: str, seeds: Sequence[int]) -> dict[str, Any]:
@@ -106,35 +106,63 @@ def with_shocks(place: Settings, dataset: str, seeds: Sequence[int]) -> list[dic
 def to_markdown(report: dict[str, Any]) -> str:
     """The report as tables."""
     lines = [
-        "# Replays: four policies, false alarms, shocks",
+        "# Replays: policies, false alarms, shocks",
         "",
-        f"{report['measured_at']}, {in_words(report['machine'])}. Drift threshold {report['threshold']:g}.",
+        f"{report['measured_at']}, {in_words(report['machine'])}. Drift threshold {report['threshold']:g},"
+        f" refreshed at {report['refresh_growth']:.0%} more events.",
     ]
     for name, found in report["datasets"].items():
-        lines += ["", f"## {name}", "", *_order_lines(found["in_order"])]
-        if "without_drift" in found:
-            lines += _still_lines(found["without_drift"])
+        lines += ["", f"## {name}"]
+        for part, words in (("shocked", "with shocks"), ("in_order", "without shocks")):
+            if part in found:
+                lines += ["", f"### The real order, {words}", *_order_lines(found[part])]
         if "with_shocks" in found:
-            lines += _shock_lines(found["with_shocks"])
+            lines += ["", "### Shocks in streams without drift", *_shock_lines(found["with_shocks"])]
+        if "without_drift" in found:
+            lines += ["", "### False alarms", *_still_lines(found["without_drift"])]
     return "\n".join(lines) + "\n"
 
 
 def _order_lines(found: dict[str, Any]) -> list[str]:
-    policies = [
-        [each["policy"], f"{each['ndcg']['estimate']:.4f}", _bounds(each["ndcg"]), each["retrains"],
-         each["promoted"], each["refused"], f"{found['training_cpu_s'][each['policy']]:.0f}"]
-        for each in found["policies"]
+    share = found["trained"][DRIFT] / found["trained"][TIMER]
+    together = [
+        f"`{each['policy']}` − `{each['against']}`: **{each['ndcg']['estimate']:+.4f}**"
+        f" ({_bounds(each['ndcg'])}; {each['people']} people)"
+        for each in found["together"]
+    ]
+    lines = [
+        "",
+        f"Seeds {', '.join(str(each['seed']) for each in found['seeds'])} in {found['wall_s']:.0f} s"
+        f" ({found['cpu_s']:.0f} CPU s). Trainings of `{DRIFT}`: {found['trained'][DRIFT]} for"
+        f" {found['trained'][TIMER]} of `{TIMER}`, {share:.0%}. All seeds together, NDCG@10: "
+        f"{'; '.join(together)}.",
+    ]
+    return [*lines, *(line for each in found["seeds"] for line in _seed_lines(each))]
+
+
+def _seed_lines(seed: dict[str, Any]) -> list[str]:
+    against = {each["policy"]: each["ndcg"] for each in seed["differences"] if each["against"] == TIMER}
+    rows = [
+        [each["policy"], f"{each['ndcg']['estimate']:.4f}", _difference(against.get(each["policy"])),
+         each["retrains"], each["promoted"], each["refused"],
+         "–" if each["refreshes"] is None else each["refreshes"],
+         f"{seed['training_cpu_s'][each['policy']]:.0f}"]
+        for each in seed["policies"]
     ]  # fmt: skip
-    pairs = [
-        [each["policy"], each["against"], f"{each['ndcg']['estimate']:+.4f}", _bounds(each["ndcg"])]
-        for each in found["differences"]
+    heads = ["policy", "NDCG@10", f"minus {TIMER}", "trained", "promoted", "refused", "refreshes", "CPU s"]
+    seen = [
+        f"`{each['policy']}`, {met['shock']}: "
+        + (f"{met['verdict']} in its window {met['after_windows']}" if met["verdict"] else "not seen")
+        for each in seed["policies"]
+        for met in each["detections"]
     ]
-    heads = ["policy", "NDCG@10", "95 %", "trained", "promoted", "refused", "training CPU s"]
-    return [
-        f"The real order, all four policies in {found['wall_s']:.0f} s ({found['cpu_s']:.0f} CPU s).",
-        *_table(heads, policies),
-        *_table(["policy", "against", "difference of NDCG@10", "95 %"], pairs),
-    ]
+    shocks = f" with {', '.join(seed['shocks'])}" if seed["shocks"] else ""
+    return ["", f"Seed {seed['seed']}{shocks}:", *_table(heads, rows), *([""] if seen else []),
+            *(f"- {each}" for each in seen)]  # fmt: skip
+
+
+def _difference(interval: dict[str, float] | None) -> str:
+    return "" if interval is None else f"{interval['estimate']:+.4f} ({_bounds(interval)})"
 
 
 def _still_lines(found: dict[str, Any]) -> list[str]:
@@ -148,7 +176,7 @@ def _still_lines(found: dict[str, Any]) -> list[str]:
         ]
         for each in found["thresholds"]
     ]
-    heads = ["threshold", "windows", "trainings", "share", "blocked"]
+    heads = ["threshold", "windows", "alarms that train", "share", "blocked"]
     return ["", f"Without drift, {len(found['seeds'])} streams:", *_table(heads, rows)]
 
 
@@ -162,7 +190,7 @@ def _shock_lines(found: list[dict[str, Any]]) -> list[str]:
     return [
         *_table(["seed", "shock", "seen in its window", "answer"], rows),
         "",
-        f"In the {quiet} windows of these streams without a shock or its echo: {alarms} trainings.",
+        f"In the {quiet} windows of these streams without a shock or its echo: {alarms} alarms that train.",
     ]
 
 
@@ -179,15 +207,17 @@ def main() -> None:
     """Measure, write JSON and Markdown after each part, print the Markdown."""
     parser = argparse.ArgumentParser(description="Policies of retraining, replayed.")
     parser.add_argument("--datasets", nargs="+", default=["ml-100k", "synthetic"])
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[7, 8, 9], help="the first also without shocks"
+    )
     parser.add_argument(
         "--still", type=int, default=3, help="streams without drift, and of each set of shocks"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of replay.json and .md")
     arguments = parser.parse_args()
     report: dict[str, Any] = {
-        "seed": arguments.seed,
         "threshold": DriftPolicyConfig().threshold,
+        "refresh_growth": DriftPolicyConfig().refresh_growth,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
         "datasets": {},
@@ -196,7 +226,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         place = Settings.from_environment().with_runs(Path(folder))
         for dataset in arguments.datasets:
-            found = report["datasets"][dataset] = {"in_order": in_order(place, dataset, arguments.seed)}
+            found = report["datasets"][dataset] = {}
+            found["shocked"] = in_order(place, dataset, arguments.seeds, is_shocked=True)
+            keep(arguments.results, "replay", report, to_markdown(report))
+            found["in_order"] = in_order(place, dataset, arguments.seeds[:1], is_shocked=False)
             keep(arguments.results, "replay", report, to_markdown(report))
             found["with_shocks"] = with_shocks(place, dataset, seeds[:1])
             keep(arguments.results, "replay", report, to_markdown(report))

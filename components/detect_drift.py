@@ -15,6 +15,7 @@ def detect_drift(
     reason: Output[Markdown],
     measured: Output[Metrics],
     report: Output[HTML],
+    gauges: Output[Artifact],
 ) -> bool:
     """Hold the newest window against the past: data gate, calibrated statistics, decision, report.
 
@@ -27,6 +28,7 @@ def detect_drift(
         reason: The decision for people.
         measured: The z of each signal, and the window's size.
         report: Evidently's page, or why there is none.
+        gauges: What `marquee monitor drift --metrics` leaves for Prometheus, in its text format.
 
     Returns:
         Whether a training is asked for.
@@ -40,7 +42,8 @@ def detect_drift(
         Path(data.path), config=config, current=current, reference=reference,
         out=Path(decision.path).parent / "drift", task=Task.here(),
     )  # fmt: skip
-    for artifact, content in zip((decision, reason, measured, report), found.artifacts, strict=True):
+    made = (decision, reason, measured, report, gauges)
+    for artifact, content in zip(made, found.artifacts, strict=True):
         Path(artifact.path).write_text(content, encoding="utf-8")
     measured.metadata.update(found.scalars)
     return found.retrain

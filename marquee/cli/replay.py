@@ -16,7 +16,8 @@ def replay(  # noqa: PLR0913, PLR0917 - an argument an option
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="never, timer:7d, drift, drift+timer:14d or every-window; several are compared."
+            help="never, timer:7d, drift, drift:20% (refreshed at another growth of the data), drift:alarms"
+            " (never refreshed), drift+timer:14d or every-window; several are compared."
             " The usual four by default."
         ),
     ] = None,
@@ -89,7 +90,8 @@ def _show(values: dict[str, Any], compute: dict[str, Any], folder: Path) -> None
     still = ", every user at a random time" if values["still"] else ""
     OUT.print(f"{len(values['windows'])} windows of {values['dataset']}{still}", markup=False)
     made = table(
-        "Policies", ["policy", "NDCG", "95 %", "trained", "promoted", "held back", "CPU s", "without shock"]
+        "Policies",
+        ["policy", "NDCG", "95 %", "trained", "refresh", "promoted", "held back", "CPU s", "without shock"],
     )
     for each in values["policies"]:
         ndcg, alarms = each["ndcg"], each["false_alarms"]
@@ -98,6 +100,7 @@ def _show(values: dict[str, Any], compute: dict[str, Any], folder: Path) -> None
             f"{ndcg['estimate']:.4f}",
             f"{ndcg['low']:.4f} to {ndcg['high']:.4f}",
             str(each["retrains"]),
+            "–" if each["refreshes"] is None else str(each["refreshes"]),
             str(each["promoted"]),
             str(each["held_back"]),
             f"{compute['policies'][each['policy']]:.0f}",

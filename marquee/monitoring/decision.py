@@ -51,6 +51,10 @@ class WindowFacts(_Document):
     users_in_window: int
     reference_users: int
     pool: int
+    learned_events: int = 0
+    """That the model which serves learned from; 0 where it is not known."""
+    known_events: int = 0
+    """Up to the window's end, counted likewise."""
     inputs: dict[str, str] = {}
     """Names and ids of what was read."""
     seed: int = 0
@@ -183,6 +187,7 @@ def as_markdown(decision: Decision) -> str:
         f" {window.reference_users}, calibrated with {window.pool} held-out ones."
         + (f" Bundle {window.bundle_id}." if window.bundle_id else ""),
         "",
+        *_growth_lines(decision),
         *(f"- data gate: {words}" for words in decision.quality.words),
         *(f"- {note}" for note in decision.notes),
         "",
@@ -194,6 +199,14 @@ def as_markdown(decision: Decision) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _growth_lines(decision: Decision) -> list[str]:
+    growth, limit = decision.observation.growth, decision.policy.refresh_growth
+    if growth is None:
+        return []
+    asked = "nothing is refreshed for it" if limit is None else f"a refresh is due at {limit:.1%}"
+    return [f"- data grown by {growth:.1%} since the model learned: {asked}"]
 
 
 def _row(name: str, facts: SignalFacts, z: float | None) -> str:
@@ -230,6 +243,8 @@ def _observation(
         bundle_id=window.bundle_id,
         users=window.users,
         pool=window.pool,
+        learned_events=window.learned_events,
+        known_events=window.known_events,
         z={name: _number(value) for name, value in zip(signals, z, strict=True)},
         surprise=signals[SURPRISE].raw,
         source_distance=source_distance if signals[SOURCE_MIX].raw is not None else None,

@@ -34,7 +34,10 @@ class DriftPolicyConfig(BaseModel):
     cooldown_after_failure: int = Field(default=1, ge=0)
     """Windows after a training that led to no promotion."""
     weekly_cap: int = Field(default=2, ge=0)
-    """Trainings for drift within seven days; the scheduled one does not count."""
+    """Trainings within seven days, for drift or as a refresh; the scheduled one does not count."""
+    refresh_growth: float | None = Field(default=0.11, gt=0)
+    """A model is trained anew, alarm or not, once there are so many more events than it learned from, as a
+    share of those; None for alarms alone. Settled by replay: docs/decisions/0021-refresh.md."""
 
 
 class DriftConfig(BaseModel):

@@ -4,7 +4,8 @@ Tier 0 is the data gate: it blocks, and never asks for a training. Tier A is the
 labels that have come in since, tier B what goes in and out of the model, tier C a surge of single items,
 which the trending surface answers. An alarm needs some of the last windows, A speaking in one and B in
 another being as good as one of them in both; it acts once, waits out a cooldown, and ends only after calm
-windows. The constants are judgement, settled by replay.
+windows. Whatever the tiers say, a model that has too little of the data behind it is refreshed: trained anew
+without an alarm. The constants are judgement, settled by replay.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,11 @@ from pydantic import BaseModel, ConfigDict
 from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
 
-POLICY_VERSION: Final = "2"
+POLICY_VERSION: Final = "3"
 """Changes with the rules below, so that a decision says which of them it was made by."""
-Verdict = Literal["none", "watch", "surge", "report", "retrain", "insufficient", "blocked", "stale"]
+Verdict = Literal[
+    "none", "watch", "surge", "report", "refresh", "retrain", "insufficient", "blocked", "stale"
+]
 _DAY_US: Final = 24 * 3_600_000_000
 _WEEK_US: Final = 7 * _DAY_US
 
@@ -42,6 +45,17 @@ class Observation(BaseModel):
     source_distance: float | None = None
     quality: Literal["pass", "warn", "block"] = "pass"
     """Of the data gate."""
+    learned_events: int = 0
+    """That the model which serves learned from; 0 where it is not known."""
+    known_events: int = 0
+    """Up to the window's end, counted likewise."""
+
+    @property
+    def growth(self) -> float | None:
+        """New events by those that the model learned from; None where it is not known."""
+        if self.learned_events <= 0:
+            return None
+        return self.known_events / self.learned_events - 1
 
 
 class Outcome(BaseModel):
@@ -54,11 +68,12 @@ class Outcome(BaseModel):
     verdict: Verdict
     reason: str
     tier: Literal["", "0", "A", "B", "C"] = ""
+    """Which one speaks; a refresh may go with a surge, or with none."""
 
     @property
     def retrain(self) -> bool:
-        """Whether a training is asked for."""
-        return self.verdict == "retrain"
+        """Whether a training is asked for: by an alarm, or as a refresh."""
+        return self.verdict in {"retrain", "refresh"}
 
 
 class DriftState(BaseModel):
@@ -80,6 +95,8 @@ class DriftState(BaseModel):
     cooldown_until_us: int = 0
     ordered_us: tuple[int, ...] = ()
     """Ends of the windows that asked for a training, of the last seven days."""
+    pending: Literal["", "alarm", "refresh"] = ""
+    """Why the newest of them was asked for, until a model is promoted."""
     last: Outcome | None = None
 
 
@@ -107,27 +124,36 @@ def decide(
     if observation.quality == "block":
         why = "The data gate found a broken feed: mend it, then look again."
         outcome = Outcome(key=key, verdict="blocked", tier="0", reason=why)
-    elif few := _too_few(observation, config):
+        return outcome, _left(state, observation, config, outcome)
+    if few := _too_few(observation, config):
         outcome = Outcome(key=key, verdict="insufficient", reason=few)
     else:
         state = _voted(state, observation, config)
         outcome = _judged(state, observation, config, key)
+    outcome = _refreshed(outcome, state, observation, config)
     return outcome, _left(state, observation, config, outcome)
 
 
 def _entered(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
-    """A promotion begins everything anew, and a cooldown."""
+    """A promotion begins everything anew, and a cooldown; not so a refresh, which answers no alarm."""
     week = tuple(each for each in state.ordered_us if each > observation.ended_at_us - _WEEK_US)
     state = state.model_copy(update={"ordered_us": week})
     if not state.bundle_id or observation.bundle_id == state.bundle_id:
         return state.model_copy(update={"bundle_id": observation.bundle_id})
+    if state.pending == "refresh":
+        update = {"bundle_id": observation.bundle_id, "cooldown_left": 0, "pending": ""}
+        return state.model_copy(update=update)
     fresh = DriftState(bundle_id=observation.bundle_id, ordered_us=week, last=state.last)
     return fresh.model_copy(update=_cooldown(observation, config))
 
 
 def _cooldown(observation: Observation, config: DriftPolicyConfig) -> Mapping[str, int]:
-    until = observation.ended_at_us + round(config.cooldown_hours * _DAY_US / 24)
+    until = observation.ended_at_us + _hours_us(config)
     return {"cooldown_left": config.cooldown_windows, "cooldown_until_us": until}
+
+
+def _hours_us(config: DriftPolicyConfig) -> int:
+    return round(config.cooldown_hours * _DAY_US / 24)
 
 
 def _too_few(observation: Observation, config: DriftPolicyConfig) -> str:
@@ -234,6 +260,26 @@ def _hold(state: DriftState, observation: Observation, config: DriftPolicyConfig
     return ""
 
 
+def _refreshed(
+    outcome: Outcome, state: DriftState, observation: Observation, config: DriftPolicyConfig
+) -> Outcome:
+    """The outcome, or a training instead where the data has outgrown the model.
+
+    An alarm that is held back is then answered: a promotion's cooldown waits for something new to learn from.
+    A training that led to no promotion is not repeated at once, and the week's cap holds.
+    """
+    growth, limit = observation.growth, config.refresh_growth
+    if outcome.retrain or growth is None or limit is None or growth < limit:
+        return outcome
+    rested_us = max(state.ordered_us, default=-_WEEK_US) + _hours_us(config)
+    has_failed = bool(state.pending and state.cooldown_left)
+    if has_failed or observation.ended_at_us < rested_us or len(state.ordered_us) >= config.weekly_cap:
+        return outcome
+    verdict: Verdict = "retrain" if outcome.verdict == "report" else "refresh"
+    reason = f"The data has grown by {growth:.0%} since the model learned. {outcome.reason}"
+    return outcome.model_copy(update={"verdict": verdict, "reason": reason})
+
+
 def _left(
     state: DriftState, observation: Observation, config: DriftPolicyConfig, outcome: Outcome
 ) -> DriftState:
@@ -247,6 +293,7 @@ def _left(
         update["ordered_us"] = (*state.ordered_us, observation.ended_at_us)
         if observation.bundle_id:  # its promotion will be seen; until then it counts as one that failed
             update["cooldown_left"] = config.cooldown_after_failure
+            update["pending"] = "refresh" if outcome.verdict == "refresh" else "alarm"
         else:
             reset = DriftState().model_dump(
                 include={"quality_votes", "input_votes", "quality_alarm", "input_alarm", "calm"}

@@ -35,6 +35,8 @@ def readings(decision: Decision, gate: QualityReport, *, now: datetime) -> Itera
     yield from gauges.COOLDOWN_UNTIL.at(state.cooldown_until_us / 1e6)
     yield from gauges.COOLDOWN_WINDOWS.at(state.cooldown_left)
     yield from gauges.RETRAINS.at(len(state.ordered_us))
+    yield from gauges.DATA_GROWTH.at(decision.observation.growth)
+    yield from gauges.REFRESH_GROWTH.at(decision.policy.refresh_growth)
     yield from _gate(gate)
     yield from gauges.LAST_SUCCESS.when(now, "drift")
 

@@ -103,6 +103,12 @@ COOLDOWN_WINDOWS: Final = Gauge(
     "marquee_cooldown_windows", "For how many more windows drift orders no training."
 )
 RETRAINS: Final = Gauge("marquee_drift_retrains_of_week", "Trainings that drift ordered within seven days.")
+DATA_GROWTH: Final = Gauge(
+    "marquee_data_growth", "Events since the model learned, as a share of those that it learned from."
+)
+REFRESH_GROWTH: Final = Gauge(
+    "marquee_drift_refresh_growth", "The growth of the data from which on a model is refreshed."
+)
 
 # --- online metrics: marquee monitor online -------------------------------------------------------
 

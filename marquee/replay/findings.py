@@ -73,6 +73,7 @@ def summary(walk: Walk, shocks: Sequence[Shock], *, seed: int, config: Bootstrap
         "policy": walk.policy,
         "ndcg": mean_interval(_values(walk), seed=seed, config=config).to_dict(),
         "retrains": walk.retrains,
+        "refreshes": sum(step.verdict == "refresh" for step in walk.steps) if watched else None,
         "promoted": walk.count("promoted"),
         "refused": walk.count("refused"),
         "held_back": walk.count("held back"),

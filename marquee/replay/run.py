@@ -106,7 +106,7 @@ def replay(
 def _walk(policy: Policy, learner: Learner, asker: Asker, storage: str, out: Path, clock: StageClock) -> Walk:
     with clock.stage(policy.name) as report:
         walker = Walker(learner, asker, storage, lambda _policy, done, total: report(done, total))
-        return walker.walk(policy, out / policy.name.replace(":", "-"))
+        return walker.walk(policy, out / policy.folder)
 
 
 def _values(

@@ -93,7 +93,8 @@ class Walker:
             out: folder for the exposure log and, where drift is watched, the decisions.
         """
         world, config = self.learner.world, self.learner.config
-        watch = Watch(world, self.asker, config.drift, self.storage, config.seed)
+        drift = config.drift.model_copy(update={"policy": policy.of_drift(config.drift.policy)})
+        watch = Watch(world, self.asker, drift, self.storage, config.seed)
         reigning, is_broken, trained_us = self.learner.train(0), False, world.spans[0].start_us
         steps, quality = [], []
         for number, feed in enumerate(world.feeds, 1):

@@ -75,17 +75,20 @@ class Watch:
             shown=lists.shown, quality=lists.quality,
         )  # fmt: skip
         decision = judge_window(
-            calibrate(reference, config=self.config, seed=self.seed), current, self._facts(feed.span, model),
+            calibrate(reference, config=self.config, seed=self.seed), current, self._facts(number, model),
             state=self.state, quality=feed.quality,
         )  # fmt: skip
         self.state = decision.state_after
         self._past.append(lists)
         return decision
 
-    def _facts(self, span: Span, model: Trained) -> WindowFacts:
+    def _facts(self, number: int, model: Trained) -> WindowFacts:
+        span, known = self.world.spans[number - 1], self.world.known(number)
+        is_learned = known[schema.TIMESTAMP].dt.epoch("us") < model.learned_until_us
         return WindowFacts(
             window_id=f"{self.storage}-{span.name}", ended_at_us=span.end_us, bundle_id=model.id, users=0,
-            users_in_window=0, reference_users=0, pool=0,
+            users_in_window=0, reference_users=0, pool=0, learned_events=int(is_learned.sum()),
+            known_events=len(known),
             inputs={"dataset": self.world.dataset.snapshot_id, "bundle": model.id},
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ MARKDOWN: Final = "decision.md"
 SPANS_LOOKED_AT: Final = 8
 """Of the reference, by which the data gate judges the window."""
 LOUD: Final = ("blocked", "surge", "report", "retrain")
-"""Verdicts that people hear of."""
+"""Verdicts that people hear of; of a refresh only where there is a surge besides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +118,7 @@ def _decided(
     facts = WindowFacts(
         window_id=window_name(question.storage, current), ended_at_us=current.end_us, bundle_id=model_id,
         users=0, users_in_window=0, reference_users=0, pool=0,
+        learned_events=_learned(question.model, current), known_events=len(current.history),
         inputs={
             "reference": f"{reference.id} {window_name(question.storage, reference)}",
             "current": f"{current.id} {window_name(question.storage, current)}",
@@ -135,6 +136,14 @@ def _decided(
         notes=tuple(dict.fromkeys((*notes, *more))),
     )
     return decision, quality
+
+
+def _learned(model: Model | None, current: Events) -> int:
+    """Events that a model had when it was trained, of those that are there now; 0 without a model."""
+    if model is None:
+        return 0
+    until_us = int(model.manifest.content.get("learned_until_us", 0))
+    return int((current.history[schema.TIMESTAMP].dt.epoch("us") <= until_us).sum())
 
 
 def _window(
@@ -278,12 +287,15 @@ def _say(decision: Decision, task: Task) -> None:
     """Log a verdict, and post those that somebody should hear of; a message that fails fails nothing."""
     outcome = decision.outcome
     text = f"marquee drift, {decision.window.window_id}: {outcome.verdict}. {outcome.reason}"
-    tell("\n".join([text, *decision.quality.words]), task, is_for_people=outcome.verdict in LOUD)
+    is_for_people = outcome.verdict in LOUD or outcome.tier == "C"
+    tell("\n".join([text, *decision.quality.words]), task, is_for_people=is_for_people)
 
 
 def scalars(decision: Decision) -> dict[str, float]:
-    """What is drawn over time: the z's, and the window's size."""
+    """What is drawn over time: the z's, the window's size, and how far the data has grown."""
     measured = {f"z_{name}": round(z, 4) for name, z in decision.z.items() if z is not None}
+    if (growth := decision.observation.growth) is not None:
+        measured["growth"] = round(growth, 4)
     return {"users": decision.window.users, "pool": decision.window.pool, **measured}
 
 

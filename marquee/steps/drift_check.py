@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from marquee.adapters.object_store import open_store
+from marquee.adapters.prometheus_text import as_text
 from marquee.monitoring.drift_config import DriftConfig
+from marquee.monitoring.drift_readings import readings
 from marquee.monitoring.quality import QualityConfig
 from marquee.packing import Model
 from marquee.registering import Models
@@ -33,8 +35,8 @@ class DriftCheck:
 
     retrain: bool
     scalars: dict[str, float]
-    artifacts: tuple[str, str, str, str]
-    """Decision, reason, numbers and page, as texts."""
+    artifacts: tuple[str, str, str, str, str]
+    """Decision, reason, numbers, page and gauges, as texts."""
 
 
 def check_drift(
@@ -66,7 +68,13 @@ def check_drift(
     return DriftCheck(
         detected.decision.outcome.retrain,
         numbers,
-        (text, detected.markdown, json.dumps(numbers, indent=1, sort_keys=True), _page(detected)),
+        (
+            text,
+            detected.markdown,
+            json.dumps(numbers, indent=1, sort_keys=True),
+            _page(detected),
+            as_text(readings(detected.decision, detected.quality, now=task.now)),
+        ),
     )
 
 

@@ -11,9 +11,16 @@ from components.ingest_interactions import ingest_interactions
 from marquee.errors import ConfigError
 from marquee.monitoring.decision import Decision, replay
 from tests.components.artifacts import artifact
+from tests.marquee.adapters.prometheus_file import drawn
 from tests.small_run import DATASET, Place
 
-KINDS = {"decision": dsl.Artifact, "reason": dsl.Markdown, "measured": dsl.Metrics, "report": dsl.HTML}
+KINDS = {
+    "decision": dsl.Artifact,
+    "reason": dsl.Markdown,
+    "measured": dsl.Metrics,
+    "report": dsl.HTML,
+    "gauges": dsl.Artifact,
+}
 
 
 def knobs(threshold: float) -> str:
@@ -68,6 +75,20 @@ def test_loud_window_is_one_plain_true(data: dsl.Dataset, place: Place):
     assert Decision.read(Path(made["decision"].path)).outcome.retrain
     kept = [path.name for path in (place.runs / "models" / "drift").rglob("*.json")]
     assert len(kept) == 2  # the decision, and the state
+
+
+def test_gauges_are_those_of_the_decision(data: dsl.Dataset, place: Place):
+    _, made = detect(data, place, knobs(0.001))
+
+    decision = Decision.read(Path(made["decision"].path))
+    values = drawn(Path(made["gauges"].path).read_text(encoding="utf-8"))
+    assert values["marquee_drift_verdict", decision.outcome.verdict] == 1.0
+    assert values["marquee_window_users",] == decision.window.users
+    assert {name[1] for name in values if name[0] == "marquee_drift_z"} == {
+        name for name, z in decision.z.items() if z is not None
+    }
+    assert values["marquee_data_gate", decision.quality.verdict] == 1.0
+    assert values["marquee_last_success_timestamp_seconds", "drift"] > 0
 
 
 def test_window_that_is_none_is_refused(data: dsl.Dataset, place: Place):

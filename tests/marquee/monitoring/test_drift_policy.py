@@ -1,3 +1,4 @@
+import json
 from itertools import pairwise
 
 import pytest
@@ -189,8 +190,8 @@ def test_older_window_changes_nothing():
 
 
 def test_key_names_policy_window_and_bundle():
-    assert run(seen(3))[0].key == "2-w3-one"
-    assert run(seen(3, bundle_id=""))[0].key == "2-w3-unknown"
+    assert run(seen(3))[0].key == "3-w3-one"
+    assert run(seen(3, bundle_id=""))[0].key == "3-w3-unknown"
 
 
 def test_signals_that_were_not_measured_say_nothing():
@@ -231,3 +232,109 @@ def test_policy_keeps_its_promises_whatever_comes(stream: list[dict]):
         assert sum(moment - 7 * DAY_US < other <= moment for other in ordered) <= 2
     for earlier, later in pairwise(ordered):
         assert later - earlier >= 2 * DAY_US or later in collapsed
+
+
+def grown(number: int, known: int, learned: int = 1000, signal: str = "", **differences) -> Observation:
+    """A window at whose end `known` events are there; the model learned from `learned`."""
+    given = {"learned_events": learned, "known_events": known, "days": 7.0, **differences}
+    return loud(number, signal, **given) if signal else seen(number, **given)
+
+
+def test_refresh_is_asked_for_when_the_data_has_grown_by_its_share():
+    assert verdicts(grown(0, 1109), grown(1, 1110)) == ["none", "refresh"]
+
+    outcome = run(grown(0, 1110))[0]
+    assert outcome.retrain
+    assert outcome.tier == ""
+    assert outcome.reason == "The data has grown by 11% since the model learned. No signal speaks."
+
+
+def test_refresh_needs_to_know_what_the_model_learned_and_can_be_turned_off():
+    assert verdicts(grown(0, 5000, learned=0)) == ["none"]
+    assert verdicts(grown(0, 5000), refresh_growth=None) == ["none"]
+
+
+def test_refresh_needs_no_user_but_a_feed_that_is_whole():
+    assert verdicts(grown(0, 1200, users=5)) == ["refresh"]
+    assert verdicts(grown(0, 1200, quality="block")) == ["blocked"]
+
+
+def test_refresh_that_was_refused_is_asked_for_again_after_one_window():
+    windows = [grown(number, 1200 + 10 * number) for number in range(4)]
+
+    assert verdicts(*windows) == ["refresh", "none", "refresh", "none"]
+
+
+def test_refreshes_keep_to_the_weeks_cap_and_to_a_day_between_two():
+    windows = [grown(number, 1200, days=0.5) for number in range(10)]
+
+    made = verdicts(*windows)
+
+    assert [number for number, each in enumerate(made) if each == "refresh"] == [0, 2]
+    assert verdicts(*windows[:6], cooldown_after_failure=0) == [*["refresh", "none"] * 2, "none", "none"]
+
+
+def test_promotion_of_a_refresh_keeps_the_votes_and_begins_no_cooldown():
+    windows = [grown(0, 1200, signal=INPUT), grown(1, 1220, 1200, signal=INPUT, bundle_id="two")]
+
+    made = run(*windows)
+
+    assert [each.verdict for each in made] == ["refresh", "retrain"]
+    assert "(2 of the last 3 windows)" in made[1].reason
+
+
+def test_promotion_of_a_refresh_is_known_though_other_windows_came_between():
+    windows = [
+        grown(0, 1200),
+        grown(1, 1210, signal=INPUT),
+        grown(2, 1220, 1200, signal=INPUT, bundle_id="two"),
+    ]
+
+    assert verdicts(*windows) == ["refresh", "watch", "retrain"]
+
+
+def test_alarm_in_a_cooldown_is_answered_once_there_is_something_new_to_learn():
+    promoted = [loud(0, days=7.0), loud(1, days=7.0), seen(2, days=7.0, bundle_id="two")]
+    later = [grown(number, 1000 + 60 * (number - 2), signal=INPUT, bundle_id="two") for number in (3, 4)]
+
+    made = run(*promoted, *later)[3:]
+
+    assert [each.verdict for each in made] == ["watch", "retrain"]
+    assert made[1].tier == "B"
+    assert made[1].reason.startswith("The data has grown by 12% since the model learned. genre_psi z = 4.5")
+    assert verdicts(*promoted, *later, refresh_growth=None)[3:] == ["watch", "report"]
+
+
+def test_surge_that_goes_with_a_refresh_is_still_said():
+    outcome = run(grown(0, 1200, signal=SURPRISE, surprise=9.0))[0]
+
+    assert (outcome.verdict, outcome.tier) == ("refresh", "C")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3000), st.booleans()), min_size=1, max_size=30),
+    st.floats(0.05, 1.0),
+)
+def test_refreshes_of_daily_windows_are_two_a_week_at_most(
+    windows: list[tuple[int, bool]], growth: float
+) -> None:
+    """However the data grows and whatever is promoted."""
+    state, bundle, ordered = DriftState(), 0, []
+    config = DriftPolicyConfig(refresh_growth=growth)
+    for day, (known, is_promoted) in enumerate(windows):
+        outcome, state = decide(state, grown(day, known, days=1.0, bundle_id=f"b{bundle}"), config)
+        if outcome.retrain:
+            assert known / 1000 - 1 >= growth
+            ordered.append(day)
+            bundle += is_promoted
+    assert all(later - day >= 7 for day, later in zip(ordered, ordered[2:], strict=False))
+
+
+def test_state_that_an_older_release_left_is_gone_on_from():
+    _, state = decide(DriftState(), loud(0))
+    left = state.model_dump(mode="json")
+    del left["pending"]  # unknown to policy 2
+
+    outcome, _ = decide(DriftState.model_validate_json(json.dumps(left)), loud(1))
+
+    assert outcome.verdict == "retrain"

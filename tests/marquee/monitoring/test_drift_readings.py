@@ -36,7 +36,22 @@ def test_window_is_drawn_with_its_signals_and_verdict():
     assert drawn["marquee_cooldown_until_timestamp_seconds",] == 1e9
     assert drawn["marquee_cooldown_windows",] == 2.0
     assert drawn["marquee_drift_retrains_of_week",] == 1.0
+    assert drawn["marquee_drift_refresh_growth",] == 0.11
+    assert ("marquee_data_growth",) not in drawn  # nobody knows what the model learned from
     assert drawn["marquee_last_success_timestamp_seconds", "drift"] == NOW.timestamp()
+
+
+def test_growth_is_drawn_where_it_is_known():
+    window = WindowFacts(
+        window_id="w", ended_at_us=1, bundle_id="b", users=0, users_in_window=0, reference_users=0, pool=0,
+        learned_events=400, known_events=500,
+    )  # fmt: skip
+    decision = decide_on(window, raw=None, null=None, state=DriftState())
+
+    drawn = of(decision, look({"users": users(), "interactions": events()}))
+
+    assert drawn["marquee_data_growth",] == 0.25
+    assert drawn["marquee_drift_verdict", "refresh"] == 1.0
 
 
 def test_gate_is_drawn_by_source():

@@ -91,3 +91,14 @@ def test_differences_are_later_minus_earlier_and_paired():
 
     assert (found["policy"], found["against"]) == ("drift", "never")
     assert found["ndcg"] == pytest.approx({"estimate": 0.1, "low": 0.1, "high": 0.1})  # alike for every user
+
+
+def test_refresh_is_counted_and_no_false_alarm():
+    made = walk(
+        "refresh", "none", "retrain", "none", w1={"training": "promoted"}, w3={"training": "promoted"}
+    )
+
+    found = summary(made, [], seed=0, config=BOOTSTRAP)
+
+    assert (found["retrains"], found["refreshes"], found["false_alarms"]) == (2, 1, 1)
+    assert summary(walk("", "", policy="never"), [], seed=0, config=BOOTSTRAP)["refreshes"] is None

@@ -133,7 +133,8 @@ def test_replay_null_column_is_blocked_and_trains_nobody(tmp_path: Path) -> None
 
     drift, timer = found.walks
     assert [step.verdict for step in drift.steps[2:4]] == ["blocked", "blocked"]
-    assert not any(step.training for step in drift.steps)
+    assert not any(step.training for step in drift.steps if step.verdict == "blocked")
+    assert not any(step.verdict == "retrain" for step in drift.steps)
     assert [step.window for step in timer.steps if step.training == "held back"] == [3, 4]
     assert [step.window for step in timer.steps if step.training in {"promoted", "refused"}] == [5, 8]
     blocked = found.values["windows"][2]["gate"]
@@ -177,3 +178,20 @@ def test_replay_log_is_packed_without_a_date(found: Replay, folder: Path) -> Non
 
     assert first.read_bytes()[4:8] == b"\0\0\0\0"  # gzip's time: equal logs, equal bytes
     assert gzip.decompress(first.read_bytes()).count(b"\n") > 0
+
+
+def test_replay_drift_refreshes_by_growth_and_its_alarms_alone_do_not(tmp_path: Path) -> None:
+    found = replayed(tmp_path, "drift:alarms", "drift", "drift:60%")
+
+    alarms, usual, rarely = (
+        [step.window for step in each.steps if step.verdict == "refresh"] for each in found.walks
+    )
+    assert alarms == []
+    assert [each["refreshes"] for each in found.values["policies"]] == [0, len(usual), len(rarely)]
+    # A week is a quarter of the warm-up: the first window is enough for 11 %, the third for 60 %.
+    assert usual[0] == 1
+    assert rarely[0] == 3
+    assert len(usual) > len(rarely)
+    decision = Decision.read(tmp_path / "drift-60" / "decisions" / "003.json")
+    assert decision.outcome.reason.startswith("The data has grown by 7")
+    assert walk(found, "drift:60%").steps[2].training == "promoted"
