@@ -8,17 +8,21 @@ writing of the exposure log and the counting. Prints JSON; CPU microseconds a re
 
 import argparse
 import asyncio
+import gc
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import orjson
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +39,9 @@ from serving.metrics import Metrics
 from serving.predictor import request_id_of
 from serving.protocol import Instance, read_request
 from serving.slots import Slots, find_places
+from serving.spans import Spans
 from serving.store import Store
+from serving.tracing import Call
 from serving.user_rows import ReadRow, UserRows, UserState
 
 WARM_UP: Final = 50
@@ -125,8 +131,31 @@ def measure(engine: Engine, read: ReadRow, users: list[str], surface: str, item:
         "counted": cpu_us(engine._count, waiting),
         "exposure made": cpu_us(exposure, waiting),
         "exposure encoded": cpu_us(ExposureLine.of, [exposure(each) for each in waiting]),
+        **traces(waiting),
     }
     return parts | {"engine as a whole": asyncio.run(whole(engine, instances))}
+
+
+def traces(waiting: list[Answered]) -> dict[str, float]:
+    """What a trace costs where a server is traced: on the event loop, and then on the exporter's thread."""
+    held = InMemorySpanExporter()
+    spans = Spans(held, queue_size=8 * (WARM_UP + len(waiting)))
+
+    def made(answered: Answered) -> None:
+        call = Call(spans, "POST", {"http.route": "/", "http.response.status_code": 200}, {})
+        call.note(answered)
+        call.finish()
+
+    found = {"trace made, where on": cpu_us(made, waiting)}
+    spans.close()
+    sent = list(batched(held.get_finished_spans(), n=512))
+    encoded_us = cpu_us(lambda batch: encode_spans(batch).SerializePartialToString(), sent)
+    return found | {"trace encoded, where on": encoded_us * len(sent) / (WARM_UP + len(waiting))}
+
+
+def batched(spans: Sequence[ReadableSpan], *, n: int) -> Iterator[Sequence[ReadableSpan]]:
+    """Parts of `n`, as the SDK sends them."""
+    return (spans[start : start + n] for start in range(0, len(spans), n))
 
 
 async def whole(engine: Engine, instances: list[Instance]) -> float:
@@ -136,7 +165,9 @@ async def whole(engine: Engine, instances: list[Instance]) -> float:
     before = time.process_time_ns()
     for each in instances:
         await engine.predict([each], REQUEST_ID)
-    return (time.process_time_ns() - before) / 1e3 / len(instances)
+    spent = time.process_time_ns() - before
+    await engine.rows.hang_up()
+    return spent / 1e3 / len(instances)
 
 
 def main() -> int:
@@ -152,6 +183,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         log = ExposureLog(open_sink(folder))
         engine, read = engine_of(given.model_dir, Settings.from_environment(), log)
+        gc.collect()
+        gc.freeze()  # as the server does
         found = {
             surface: {
                 name: round(value, 1)
