@@ -39,6 +39,7 @@ def test_next_time_replaces_the_file(tmp_path: Path):
     assert [each.name for each in tmp_path.iterdir()] == ["drift.prom"]
 
 
+@pytest.mark.services  # installed by what runs these
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_file_with_all_gauges_passes_promtool(tmp_path: Path):
     file = tmp_path / "all.prom"
