@@ -14,6 +14,7 @@ def evaluate_model(
     candidates: Input[Model],
     config: str,
     run_id: str,
+    reason: str,
     model: Output[Model],
     metrics: Output[Metrics],
     report: Output[HTML],
@@ -29,6 +30,7 @@ def evaluate_model(
         candidates: The first stages.
         config: The run's configuration as JSON.
         run_id: What the run is called.
+        reason: Why it was started.
         model: What the run leaves: metrics.json, report.html, config.yaml, bundle/ and evaluated/.
         metrics: The headline numbers, for the comparison of runs.
         report: The whole evaluation as a page.
@@ -47,7 +49,9 @@ def evaluate_model(
     made = (data, features, rows, ranker, candidates)
     inputs = Inputs(*(Path(part.path) for part in made))
     with reading(inputs.features, task) as state:
-        found = evaluate_model(inputs, out, state=state, config=config, run_id=run_id, task=task)
+        found = evaluate_model(
+            inputs, out, state=state, config=config, run_id=run_id, reason=reason, task=task
+        )
     for name, value in headline(found).items():
         metrics.log_metric(name, value)
     Path(metrics.path).write_text((out / "metrics.json").read_text(encoding="utf-8"), encoding="utf-8")

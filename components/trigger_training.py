@@ -7,7 +7,7 @@ from components._image import component
 
 @component
 def trigger_training(decision: Input[Artifact], dataset: str, source: str, values: str) -> str:
-    """Start one training for a decision, with the reason drift; none where one is at work already.
+    """Start one training for a decision, with its cause as the reason; none where one is at work already.
 
     Args:
         decision: The decision of detect-drift.

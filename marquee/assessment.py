@@ -84,6 +84,7 @@ def assess(
     config: TrainingConfig,
     *,
     champion: Recommender | None = None,
+    champion_fails: bool = False,
     cold: Questions | None = None,
     on_progress: Callable[[float, float], None] = lambda _done, _total: None,
 ) -> Assessment:
@@ -97,6 +98,7 @@ def assess(
         test: what it is asked.
         config: what is measured and how it is judged.
         champion: likewise.
+        champion_fails: as `evaluation.gate.decide`.
         cold: what newcomers ask, of the challenger with the movies' state at their moments.
         on_progress: hears how many of how many models are done.
     """
@@ -123,6 +125,7 @@ def assess(
         slicings=slicings,
         config=config.gate,
         seed=config.seed,
+        champion_fails=champion_fails,
     )
     headline = {HEADLINE: per_query[TWO_STAGE].values[HEADLINE]}
     rows = slice_table(headline, slicings, seed=config.seed, config=config.evaluation.bootstrap)

@@ -167,8 +167,19 @@ def measure(
     snapshot: str,
     champion: Rival | None,
     clock: StageClock,
+    champion_fails: bool = False,
 ) -> tuple[LabelledQueries, Assessment]:
     """Ask the model that knows nothing after the cut, and judge it; the champion as `train` says.
+
+    Args:
+        evaluated: the model.
+        split: what it learned from.
+        events: all of them, later ones too.
+        first_stage: with the configuration and the feature store.
+        snapshot: id of the data.
+        champion: what the challenger must not be worse than.
+        clock: times the stages.
+        champion_fails: as `evaluation.gate.decide`.
 
     Returns:
         What it was asked with the answers, and the verdict.
@@ -184,7 +195,10 @@ def measure(
         asked, test = first_stage.ask(evaluated, split.test, events)
         rival = rival and rival.with_states(asked.catalogue.states)
         cold = newcomers(evaluated, split, events, first_stage.state, config)
-        assessment = assess(asked, split, test, config, champion=rival, cold=cold, on_progress=report)
+        assessment = assess(
+            asked, split, test, config, champion=rival, champion_fails=champion_fails, cold=cold,
+            on_progress=report,
+        )  # fmt: skip
     return test, assessment
 
 

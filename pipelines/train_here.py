@@ -41,7 +41,7 @@ def train_here(
     Args:
         values: what to do.
         settings: where data and runs lie.
-        reason: why: manual, schedule or drift.
+        reason: why, as `pipelines.trigger.Reason`.
         now: the present, with a zone.
         observer: hears the steps.
         runner: processes or containers.

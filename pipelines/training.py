@@ -48,7 +48,7 @@ def training_pipeline(*, retries: int = RETRIES) -> dsl.base_component.BaseCompo
             tuning_seconds: Budget of the search; 0 for none.
             tuning_trials: Budget of the search.
             run_id: What the run is called.
-            reason: Why it was started: manual, schedule or drift.
+            reason: Why it was started: manual, schedule, drift, refresh or decline.
         """
         done = apply_cluster(notify(run_id=run_id, reason=reason), SMALL, retries=0)
         done.set_caching_options(False)
@@ -83,6 +83,7 @@ def training_pipeline(*, retries: int = RETRIES) -> dsl.base_component.BaseCompo
                 candidates=fitted.outputs["candidates"],
                 config=recipe,
                 run_id=run_id,
+                reason=reason,
             )
             # It looks at the champion, which may change while its inputs don't.
             apply_cluster(measured, TRAINING, retries=retries).set_caching_options(False)

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from marquee.errors import ConfigError, PipelineApiError, TrainingBusyError
+from marquee.monitoring.drift_config import Cause
 from marquee.run_folder import new_run_id, runs_at_work, write_json
 from marquee.run_values import RunValues
 from marquee.settings import Settings
 
-Reason = Literal["drift", "schedule", "manual"]
+Reason = Literal[Cause, "schedule", "manual"]
 ACTIVE: Final = ("PENDING", "RUNNING", "PAUSED")
 SETTLE_S: Final = 2.0
 """Until the second look; the server notes when a run was made in whole seconds."""

@@ -7,6 +7,8 @@ It passes only where every check passes:
    guardrail slice that has enough queries loses more than the allowed share of the champion's mean;
 3. best single route, at each cut: the mean difference is above 0 (a second stage has to earn its
    keep) and the paired interval starts above -tolerance of that cut (the gain is not an accident).
+   Where the champion fails in service, by labels that came in since, only the interval counts: a
+   challenger as good as the best single route is then better than what stays if it is refused.
 
 Rerankers do lose to a single good route, at rank 1 first of all: hence the cut at 1. Anything that
 can't be checked fails with its reason; nothing is ever let through for want of numbers. The one
@@ -147,10 +149,20 @@ def decide(
     slicings: Sequence[Slicing],
     config: GateConfig,
     seed: int,
+    champion_fails: bool = False,
 ) -> GateDecision:
     """Decide as this module's docstring says.
 
     Faulty inputs make a failed decision that names the fault, never an exception and never a pass.
+
+    Args:
+        challenger: values of each query, as those that follow.
+        champion: None where nothing is live yet.
+        best_route: of `choose_best_route`.
+        slicings: the guardrails.
+        config: the rule.
+        seed: of the bootstrap.
+        champion_fails: whether what the champion serves is known to have got worse.
     """
     problems = list(
         _input_problems(challenger, champion, best_route=best_route, slicings=slicings, config=config)
@@ -168,8 +180,14 @@ def decide(
         checks.append(_is_not_worse(challenger, champion, config=config, seed=seed))
         checks.extend(_guardrails(challenger, champion, slicings=slicings, config=config))
         notes.extend(_uncounted_slices(slicings, config))
+    if champion_fails:
+        notes.append(
+            "The lists that are served got worse: to be as good as the best single route is enough, within"
+            " the tolerance."
+        )
     for cut in config.cuts:
-        checks.extend(_beats_route(challenger, best_route, cut=cut, config=config, seed=seed))
+        gains, is_sure = _beats_route(challenger, best_route, cut=cut, config=config, seed=seed)
+        checks.extend([is_sure] if champion_fails else [gains, is_sure])
     return GateDecision(all(check.passed for check in checks), tuple(checks), tuple(notes))
 
 

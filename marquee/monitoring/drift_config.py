@@ -1,6 +1,13 @@
 """How drift is measured, and from where on it is acted upon; imports nothing heavy."""
 
+from typing import Final, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+DECLINE: Final = "decline"
+Cause = Literal["drift", "decline", "refresh"]
+"""Of a training that a drift decision asks for: what goes in and out of the model has moved away, the lists
+got worse on labels that have come in since, or the data has outgrown the model."""
 
 
 class DriftPolicyConfig(BaseModel):
@@ -16,6 +23,8 @@ class DriftPolicyConfig(BaseModel):
     votes: int = Field(default=2, ge=1)
     """So many of the last `of_windows` must speak."""
     of_windows: int = Field(default=3, ge=1)
+    kinds_at_once: int = Field(default=2, ge=2)
+    """So many kinds of evidence (`signals.KINDS`) that speak in one window need no second window."""
     calm_below: float = Field(default=2.0, gt=0)
     """A window with no z above this is calm."""
     calm_windows: int = Field(default=3, ge=1)

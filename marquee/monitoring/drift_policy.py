@@ -3,9 +3,9 @@
 Tier 0 is the data gate: it blocks, and never asks for a training. Tier A is the quality of the lists on
 labels that have come in since, tier B what goes in and out of the model, tier C a surge of single items,
 which the trending surface answers. An alarm needs some of the last windows, A speaking in one and B in
-another being as good as one of them in both; it acts once, waits out a cooldown, and ends only after calm
-windows. Whatever the tiers say, a model that has too little of the data behind it is refreshed: trained anew
-without an alarm. The constants are judgement, settled by replay.
+another being as good as one of them in both, or evidence of several kinds in one; it acts once, waits out a
+cooldown, and ends only after calm windows. Whatever the tiers say, a model that has too little of the data
+behind it is refreshed: trained anew without an alarm. The constants are judgement, settled by replay.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from marquee.monitoring.drift_config import DriftPolicyConfig
-from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
+from marquee.monitoring.drift_config import DECLINE, Cause, DriftPolicyConfig
+from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SOURCE_MIX, SURPRISE
 
-POLICY_VERSION: Final = "3"
+POLICY_VERSION: Final = "4"
 """Changes with the rules below, so that a decision says which of them it was made by."""
 Verdict = Literal[
     "none", "watch", "surge", "report", "refresh", "retrain", "insufficient", "blocked", "stale"
@@ -74,6 +74,13 @@ class Outcome(BaseModel):
     def retrain(self) -> bool:
         """Whether a training is asked for: by an alarm, or as a refresh."""
         return self.verdict in {"retrain", "refresh"}
+
+    @property
+    def cause(self) -> Cause:
+        """Of that training."""
+        if self.verdict == "refresh":
+            return "refresh"
+        return DECLINE if self.tier == "A" else "drift"
 
 
 class DriftState(BaseModel):
@@ -165,14 +172,13 @@ def _too_few(observation: Observation, config: DriftPolicyConfig) -> str:
 
 
 def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
-    quality_z = observation.z.get(QUALITY)
-    quality_speaks = quality_z is not None and quality_z > config.threshold
+    quality_speaks = _is_worse(observation, config)
     quality = (*state.quality_votes, quality_speaks)[-config.of_windows :]
     inputs = (*state.input_votes, bool(_loud(observation, config)))[-config.of_windows :]
     highest = max((z for z in observation.z.values() if z is not None), default=0.0)
     calm = state.calm + 1 if highest < config.calm_below else 0
     ended = calm >= config.calm_windows
-    together = _votes(quality, inputs) >= config.votes
+    together = _votes(quality, inputs) >= config.votes or _is_manifold(observation, config)
     return state.model_copy(
         update={
             "quality_votes": quality,
@@ -187,10 +193,22 @@ def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfi
     )
 
 
+def _is_worse(observation: Observation, config: DriftPolicyConfig) -> bool:
+    """Whether the lists got worse in this window."""
+    quality_z = observation.z.get(QUALITY)
+    return quality_z is not None and quality_z > config.threshold
+
+
 def _collapsed(observation: Observation, config: DriftPolicyConfig) -> bool:
     """Whether the lists are so bad that neither a second window nor a cooldown is waited for."""
     quality_z = observation.z.get(QUALITY)
     return quality_z is not None and quality_z > config.at_once
+
+
+def _is_manifold(observation: Observation, config: DriftPolicyConfig) -> bool:
+    """Whether evidence of several kinds speaks in this window."""
+    kinds = set(_loud(observation, config).values())
+    return len(kinds) + _is_worse(observation, config) >= config.kinds_at_once
 
 
 def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:
@@ -198,8 +216,8 @@ def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:
     return sum(a or b for a, b in zip(quality, inputs, strict=True))
 
 
-def _loud(observation: Observation, config: DriftPolicyConfig) -> list[str]:
-    """Tier B's signals that speak in this window, the loudest first."""
+def _loud(observation: Observation, config: DriftPolicyConfig) -> dict[str, str]:
+    """Tier B's signals that speak in this window, the loudest first: in words, with the kind of each."""
     found = [
         (z, name)
         for name in SIGNALS
@@ -207,24 +225,26 @@ def _loud(observation: Observation, config: DriftPolicyConfig) -> list[str]:
         and (z := observation.z.get(name)) is not None
         and z > config.threshold
     ]
-    loud = [f"{name} z = {z:.1f}" for z, name in sorted(found, reverse=True)]
+    loud = {f"{name} z = {z:.1f}": KINDS[SIGNALS[name]] for z, name in sorted(found, reverse=True)}
     distance = observation.source_distance
     if (
         distance is not None
         and distance >= config.source_distance
         and observation.users >= config.users_to_act
     ):
-        loud.append(f"source mix at a distance of {distance:.2f}")
+        loud[f"source mix at a distance of {distance:.2f}"] = KINDS[SIGNALS[SOURCE_MIX]]
     return loud
 
 
 def _judged(state: DriftState, observation: Observation, config: DriftPolicyConfig, key: str) -> Outcome:
     quality_z = observation.z.get(QUALITY)
-    loud = _loud(observation, config)
+    loud = list(_loud(observation, config))
+    worse = [f"{QUALITY} z = {quality_z:.1f}"] if quality_z is not None else []
+    spoken = [*(worse if _is_worse(observation, config) else []), *loud]
     if state.quality_alarm or state.input_alarm:
         tier: Literal["A", "B"] = "A" if state.quality_alarm else "B"
-        heard = f"{QUALITY} z = {quality_z:.1f}" if tier == "A" and quality_z is not None else ""
-        why = heard or "; ".join(loud) or "an alarm of the windows before has not ended"
+        heard = [*worse, *loud] if tier == "A" else loud
+        why = "; ".join(heard) or "an alarm of the windows before has not ended"
         votes = _votes(state.quality_votes, state.input_votes)
         why = f"{why} ({votes} of the last {config.of_windows} windows)"
         if tier == "B" and quality_z is not None and quality_z < -config.threshold:
@@ -235,10 +255,9 @@ def _judged(state: DriftState, observation: Observation, config: DriftPolicyConf
         return Outcome(key=key, verdict="retrain", tier=tier, reason=f"{why}.")
     if observation.surprise is not None and observation.surprise > config.surge:
         reason = f"Users came to one item as happens once in 10^{observation.surprise:.1f} windows."
-        reason += f" Besides: {'; '.join(loud)}." if loud else ""
+        reason += f" Besides: {'; '.join(spoken)}." if spoken else ""
         return Outcome(key=key, verdict="surge", tier="C", reason=reason)
-    if loud or (quality_z is not None and quality_z > config.threshold):
-        spoken = loud or [f"{QUALITY} z = {quality_z:.1f}"]
+    if spoken:
         return Outcome(key=key, verdict="watch", reason=f"{'; '.join(spoken)}, in this window only.")
     return Outcome(key=key, verdict="none", reason="No signal speaks.")
 
@@ -266,7 +285,9 @@ def _refreshed(
     """The outcome, or a training instead where the data has outgrown the model.
 
     An alarm that is held back is then answered: a promotion's cooldown waits for something new to learn from.
-    A training that led to no promotion is not repeated at once, and the week's cap holds.
+    Lists that got worse in this window need no second one: a training that is due anyway would replace what
+    made them, and nobody would hear of it. A training that led to no promotion is not repeated at once, and
+    the week's cap holds.
     """
     growth, limit = observation.growth, config.refresh_growth
     if outcome.retrain or growth is None or limit is None or growth < limit:
@@ -275,8 +296,11 @@ def _refreshed(
     has_failed = bool(state.pending and state.cooldown_left)
     if has_failed or observation.ended_at_us < rested_us or len(state.ordered_us) >= config.weekly_cap:
         return outcome
-    verdict: Verdict = "retrain" if outcome.verdict == "report" else "refresh"
     reason = f"The data has grown by {growth:.0%} since the model learned. {outcome.reason}"
+    is_enough = outcome.verdict != "insufficient" and observation.users >= config.users_to_act
+    if is_enough and _is_worse(observation, config):
+        return outcome.model_copy(update={"verdict": "retrain", "reason": reason, "tier": "A"})
+    verdict: Verdict = "retrain" if outcome.verdict == "report" else "refresh"
     return outcome.model_copy(update={"verdict": verdict, "reason": reason})
 
 

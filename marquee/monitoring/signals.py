@@ -38,6 +38,20 @@ SIGNALS: Final[Mapping[str, str]] = {
     SURPRISE: schema.ITEM_ID,
 }
 """Signals by name, with the window's column that each reads; the order is that of every vector."""
+KINDS: Final[Mapping[str, str]] = {
+    schema.AGE: "who they are",
+    schema.GENDER: "who they are",
+    schema.OCCUPATION: "who they are",
+    HISTORY_LENGTH: "how much they watch",
+    schema.ITEM_ID: "what they watch",
+    schema.YEAR: "what they watch",
+    GENRE: "what they watch",
+    schema.VALUE: "how they rate",
+    schema.SCORE: "what they are shown",
+    schema.ROUTE: "what they are shown",
+    NDCG: "how good it is",
+}
+"""Columns by what they are evidence of: those of one kind move together, of two kinds hardly by chance."""
 LEAST: Final = 1e-4
 """What a statistic counts as at least before its logarithm is taken."""
 RARE: Final = 0.005

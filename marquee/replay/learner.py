@@ -50,7 +50,7 @@ class Learner:
     world: World
     config: TrainingConfig
     _made: dict[int, Trained] = field(default_factory=dict)
-    _judged: dict[tuple[str, str], Judged] = field(default_factory=dict)
+    _judged: dict[tuple[str, str, bool], Judged] = field(default_factory=dict)
 
     def train(self, windows: int) -> Trained:
         """A model of the warm-up and so many windows.
@@ -76,14 +76,15 @@ class Learner:
         id_ = f"replay-{windows:03}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
         return Trained(id_, windows, end_us, served, evaluated, split, process_time() - begin)
 
-    def judge(self, challenger: Trained, champion: Trained | None) -> Judged:
+    def judge(self, challenger: Trained, champion: Trained | None, *, champion_fails: bool = False) -> Judged:
         """Ask the promotion gate.
 
         The champion takes part itself where it has seen nothing of what the challenger is asked about, and
-        otherwise by its recipe, which is the challenger's: then only the best single route is in its way.
+        otherwise by its recipe, which is the challenger's: then only the best single route is in its way, and
+        less so where the champion is known to fail.
         """
         rival = champion if champion and champion.learned_until_us <= challenger.split.cut_us else None
-        key = challenger.id, "recipe" if rival is None else rival.id
+        key = challenger.id, "recipe" if rival is None else rival.id, champion_fails
         if key not in self._judged:
             begin = process_time()
             dataset = self.world.learnable(challenger.windows)
@@ -94,6 +95,7 @@ class Learner:
                 FirstStage.of(dataset, self.config, self.world.state),
                 snapshot=dataset.snapshot_id,
                 champion=_rival(self.config, champion, rival),
+                champion_fails=champion_fails,
                 clock=StageClock(SilentObserver()),
             )
             self._judged[key] = Judged(assessment.gate, process_time() - begin)

@@ -11,6 +11,7 @@ import polars as pl
 
 from marquee import schema
 from marquee.monitoring.decision import Decision
+from marquee.monitoring.drift_config import DECLINE
 from marquee.monitoring.exposure import FILE_PREFIX, Exposure
 from marquee.monitoring.exposure_lines import read_exposures
 from marquee.monitoring.window import NDCG
@@ -105,14 +106,11 @@ class Walker:
             if policy.kind == "drift":
                 decision = watch.look(number, reigning, Lists(shown_frame(logged), served.quality))
                 _keep(decision, out / DECISIONS, number)
-            wants = policy.wants(
-                now_us=feed.span.end_us,
-                trained_us=trained_us,
-                drift=bool(decision and decision.outcome.retrain),
-            )
+            cause = decision.outcome.cause if decision and decision.outcome.retrain else None
+            wants = policy.wants(now_us=feed.span.end_us, trained_us=trained_us, drift=cause is not None)
             before, was_broken, found = reigning, is_broken, _Ended()
             if wants:
-                found = self._order(number, reigning)
+                found = self._order(number, reigning, champion_fails=cause == DECLINE)
                 trained_us = trained_us if found.training == "held back" else feed.span.end_us
                 if found.model is not None:
                     reigning, is_broken = found.model, False
@@ -128,13 +126,13 @@ class Walker:
             self.on_window(policy.name, number, len(world.feeds))
         return Walk(policy.name, tuple(steps), pl.concat(quality))
 
-    def _order(self, number: int, champion: Trained) -> "_Ended":
+    def _order(self, number: int, champion: Trained, *, champion_fails: bool) -> "_Ended":
         """A training at the end of a window."""
         feed = self.learner.world.feeds[number - 1]
         if feed.is_blocked:
             return _Ended("held back", "; ".join(feed.quality.words))
         challenger = self.learner.train(number)
-        judged = self.learner.judge(challenger, champion)
+        judged = self.learner.judge(challenger, champion, champion_fails=champion_fails)
         cpu_s = challenger.cpu_s + judged.cpu_s
         if judged.decision.passed:
             return _Ended("promoted", "", cpu_s, challenger)

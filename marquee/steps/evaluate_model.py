@@ -8,6 +8,7 @@ from typing import Any
 from marquee.assessment import COMPARED, HEADLINE, TWO_STAGE
 from marquee.data.splits import consumed, temporal_split
 from marquee.features.reader import StateReader
+from marquee.monitoring.drift_config import DECLINE
 from marquee.outcome import provenance_of, run_metrics, write_bundles, write_outcome
 from marquee.registering import CHAMPION, Models
 from marquee.rivals import rival_of
@@ -39,6 +40,7 @@ def evaluate_model(
     state: StateReader,
     config: str,
     run_id: str,
+    reason: str,
     task: Task,
 ) -> dict[str, Any]:
     """Measure the challenger beside its routes and the champion, and write a run's files into `out`.
@@ -49,6 +51,7 @@ def evaluate_model(
         state: what was known of users and movies when.
         config: as `read_config`; with the knobs that a search found, if there was one.
         run_id: how the run is called.
+        reason: why it was started; where the champion's lists got worse, the gate asks for less.
         task: the present, and where the champion is kept.
 
     Returns:
@@ -72,6 +75,7 @@ def evaluate_model(
     test, assessment = measure(
         evaluated, split, events, first_stage,
         snapshot=dataset.snapshot_id, champion=rival_of(champion, models), clock=clock,
+        champion_fails=reason == DECLINE,
     )  # fmt: skip
     served = stages[BUNDLE].with_ranker(choice.ranker)
     result = TrainingResult(served, evaluated, split, test, assessment, choice, {})

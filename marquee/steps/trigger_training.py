@@ -10,6 +10,7 @@ from typing import Final, Literal
 from marquee.adapters.object_store import ObjectStore, open_store
 from marquee.errors import ConflictError, StepError, TrainingBusyError
 from marquee.monitoring.decision import Decision
+from marquee.monitoring.drift_config import Cause
 from marquee.steps.task import Task
 
 Became = Literal["started", "busy", "started earlier"]
@@ -20,7 +21,7 @@ _SHOWN: Final = 2_000
 def trigger_training(
     decision: Path, *, address: str, dataset: str, source: str, values: str, task: Task
 ) -> Became:
-    """Call `marquee pipeline trigger` with the reason drift and the decision, once for each decision.
+    """Call `marquee pipeline trigger` with the decision and its cause, once for each decision.
 
     On a machine without MARQUEE_KFP_HOST the training runs here, to its end; with it, there. A decision is
     answered once: a step that is tried again, or a second look at the same window, starts nothing. A training
@@ -51,7 +52,9 @@ def trigger_training(
     except ConflictError:
         log.info("a training was started for decision %s earlier", made.outcome.key)
         return "started earlier"
-    return _started(_command(decision, address, dataset, source, values, task), store, note)
+    return _started(
+        _command(decision, made.outcome.cause, address, dataset, source, values, task), store, note
+    )
 
 
 def _started(command: list[str], store: ObjectStore, note: str) -> Became:
@@ -74,10 +77,12 @@ def _started(command: list[str], store: ObjectStore, note: str) -> Became:
     )
 
 
-def _command(decision: Path, address: str, dataset: str, source: str, values: str, task: Task) -> list[str]:
+def _command(
+    decision: Path, cause: Cause, address: str, dataset: str, source: str, values: str, task: Task
+) -> list[str]:
     is_remote = bool(task.settings.kfp_host or task.environment.get("KF_PIPELINES_ENDPOINT"))
     named = address if is_remote and "://" in address else str(decision)
-    command = [sys.executable, "-m", "marquee", "pipeline", "trigger", "training", "--reason", "drift"]
+    command = [sys.executable, "-m", "marquee", "pipeline", "trigger", "training", "--reason", cause]
     command += ["--decision", named, "--dataset", dataset, "--json"]
     command += ["--source", source] if source else []
     command += ["--values", values] if values else []

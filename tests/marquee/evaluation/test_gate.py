@@ -35,7 +35,7 @@ def halves(first: str = "F", second: str = "M", n: int = N, n_first: int = N // 
 
 
 def run(
-    challenger=None, champion="default", best_route="default", slicings=(), config=CONFIG
+    challenger=None, champion="default", best_route="default", slicings=(), config=CONFIG, **circumstances
 ) -> GateDecision:
     """Decide; by default a challenger that is better everywhere."""
     return decide(
@@ -45,6 +45,7 @@ def run(
         slicings=slicings,
         config=config,
         seed=0,
+        **circumstances,
     )
 
 
@@ -112,6 +113,29 @@ def test_gate_challenger_equal_to_the_best_route_fails_on_the_mean():
     decision = run(best_route=result("ease", 0.5, 0.5))
 
     assert failed(decision) == ["route ndcg@1 mean difference", "route ndcg@12 mean difference"]
+
+
+def test_gate_where_the_champion_fails_as_good_as_the_best_route_is_enough():
+    route = result("ease", 0.52, 0.505)  # within .05 at rank 1 and .01 at 12
+
+    usual, urgent = (run(best_route=route, champion_fails=fails) for fails in (False, True))
+
+    assert failed(usual) == ["route ndcg@1 mean difference", "route ndcg@12 mean difference"]
+    assert urgent.passed
+    assert [check.name for check in urgent.checks if "route" in check.name] == [
+        "route ndcg@1 lower bound",
+        "route ndcg@12 lower bound",
+    ]
+    assert any("got worse" in note for note in urgent.notes)
+    assert not any("got worse" in note for note in usual.notes)
+
+
+def test_gate_where_the_champion_fails_a_worse_challenger_is_refused_all_the_same():
+    of_route = run(best_route=result("ease", 0.5, 0.52), champion_fails=True)
+    of_champion = run(champion=result("champion", 0.5, 0.52), champion_fails=True)
+
+    assert failed(of_route) == ["route ndcg@12 lower bound"]
+    assert failed(of_champion) == ["champion lower bound"]
 
 
 def test_gate_gain_over_the_route_that_may_be_an_accident_fails_on_the_bound():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.drift_policy import DriftState, Observation, Outcome, decide
-from marquee.monitoring.signals import QUALITY, SIGNALS, SURPRISE
+from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SURPRISE
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -69,6 +69,56 @@ def test_quality_beyond_all_doubt_needs_no_second_window():
 
     assert (outcome.verdict, outcome.tier) == ("retrain", "A")
     assert verdicts(loud(0, QUALITY, 4.9)) == ["watch"]
+
+
+@pytest.mark.parametrize(
+    ("windows", "cause"),
+    [
+        ([loud(0, QUALITY, 5.1)], "decline"),
+        ([loud(0, QUALITY), loud(1, QUALITY)], "decline"),
+        ([loud(0), loud(1)], "drift"),
+        ([loud(0, QUALITY), loud(1)], "drift"),
+        ([seen(0, learned_events=100, known_events=120)], "refresh"),
+        ([loud(0, QUALITY, 5.1, learned_events=100, known_events=120)], "decline"),
+    ],
+)
+def test_cause_of_a_training_is_the_lists_the_inputs_or_the_growth(windows, cause):
+    newest = run(*windows)[-1]
+
+    assert newest.retrain
+    assert newest.cause == cause
+
+
+def both(number: int, *signals: str, z: float = 4.5, **differences) -> Observation:
+    return seen(number, z={**dict.fromkeys(SIGNALS, 0.0), **dict.fromkeys(signals, z)}, **differences)
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        (("genre_psi", "history_length_wasserstein"), ("retrain", "B")),
+        (("age_wasserstein", "top_score_wasserstein"), ("retrain", "B")),
+        (("genre_psi", QUALITY), ("retrain", "A")),
+        (("genre_psi", "item_bucket_psi", "year_wasserstein"), ("watch", "")),  # of one kind, however many
+        (("rating_wasserstein", "user_mean_rating_t"), ("watch", "")),
+        (("genre_psi",), ("watch", "")),
+    ],
+)
+def test_evidence_of_two_kinds_needs_no_second_window(signals, said):
+    outcome = run(both(0, *signals))[0]
+
+    assert (outcome.verdict, outcome.tier) == said
+    assert all(signal in outcome.reason for signal in signals)
+    assert verdicts(both(0, *signals), kinds_at_once=7) == ["watch"]
+
+
+def test_source_mix_is_evidence_of_its_kind():
+    assert verdicts(loud(0, source_distance=0.12)) == ["retrain"]
+    assert verdicts(loud(0, "top_score_wasserstein", source_distance=0.12)) == ["watch"]
+
+
+def test_every_signal_is_of_some_kind():
+    assert set(SIGNALS.values()) == set(KINDS)
 
 
 def test_inputs_that_moved_are_reported_only_where_the_lists_got_better():
@@ -190,8 +240,8 @@ def test_older_window_changes_nothing():
 
 
 def test_key_names_policy_window_and_bundle():
-    assert run(seen(3))[0].key == "3-w3-one"
-    assert run(seen(3, bundle_id=""))[0].key == "3-w3-unknown"
+    assert run(seen(3))[0].key == "4-w3-one"
+    assert run(seen(3, bundle_id=""))[0].key == "4-w3-unknown"
 
 
 def test_signals_that_were_not_measured_say_nothing():
@@ -303,6 +353,32 @@ def test_alarm_in_a_cooldown_is_answered_once_there_is_something_new_to_learn():
     assert made[1].tier == "B"
     assert made[1].reason.startswith("The data has grown by 12% since the model learned. genre_psi z = 4.5")
     assert verdicts(*promoted, *later, refresh_growth=None)[3:] == ["watch", "report"]
+
+
+def test_lists_that_got_worse_make_an_alarm_of_a_refresh():
+    outcome = run(grown(0, 1200, signal=QUALITY))[0]
+
+    assert (outcome.verdict, outcome.tier, outcome.cause) == ("retrain", "A", "decline")
+    assert outcome.reason == (
+        "The data has grown by 20% since the model learned. ndcg_t z = 4.5, in this window only."
+    )
+    assert verdicts(grown(0, 1050, signal=QUALITY)) == ["watch"]
+
+
+@pytest.mark.parametrize("few", [{"users": 59}, {"users": 29}, {"pool": 299}])
+def test_lists_of_too_few_users_leave_a_refresh_what_it_is(few):
+    outcome = run(grown(0, 1200, signal=QUALITY, **few))[0]
+
+    assert (outcome.verdict, outcome.cause) == ("refresh", "refresh")
+
+
+def test_promotion_of_a_refresh_that_answered_worse_lists_begins_a_cooldown():
+    windows = [
+        grown(0, 1200, days=7.0, signal=QUALITY),
+        *(grown(number, 1210, 1200, days=7.0, signal=INPUT, bundle_id="two") for number in (1, 2)),
+    ]
+
+    assert verdicts(*windows) == ["retrain", "watch", "report"]
 
 
 def test_surge_that_goes_with_a_refresh_is_still_said():

@@ -13,6 +13,7 @@ from marquee.monitoring.decision import Decision
 from marquee.monitoring.decision import replay as decide_again
 from marquee.monitoring.exposure import Exposure
 from marquee.monitoring.exposure_lines import exposure_files, read_exposures
+from marquee.replay.learner import Judged, Learner, Trained
 from marquee.replay.run import COMPUTE, PAGE, STEPS, USERS, VALUES, Replay
 from marquee.replay.walk import Walk
 from tests.marquee.replay.weeks import DAY_US, WINDOWS, events, replayed
@@ -150,6 +151,31 @@ def test_replay_broken_model_is_replaced_and_recovers(tmp_path: Path) -> None:
     assert order <= 4
     assert not drift.steps[order].is_broken  # the window after the promotion
     assert drift.steps[order].ndcg > 2 * never.steps[order].ndcg
+
+
+def test_replay_tells_the_gate_that_the_lists_got_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[int, tuple[bool, bool]] = {}
+    real = Learner.judge
+
+    def judge(
+        self: Learner, challenger: Trained, champion: Trained | None, *, champion_fails: bool
+    ) -> Judged:
+        judged = real(self, challenger, champion, champion_fails=champion_fails)
+        told[challenger.windows] = champion_fails, any("got worse" in note for note in judged.decision.notes)
+        return judged
+
+    monkeypatch.setattr(Learner, "judge", judge)
+
+    drift = replayed(tmp_path, "drift", shocks=("broken_model@3",)).walks[0]
+
+    asked = [step.window for step in drift.steps if step.training in {"promoted", "refused"}]
+    decisions = [Decision.read(tmp_path / "drift" / "decisions" / f"{window:03}.json") for window in asked]
+    assert told == {
+        window: (each.outcome.tier == "A",) * 2 for window, each in zip(asked, decisions, strict=True)
+    }
+    assert set(told.values()) == {(True, True), (False, False)}
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from marquee.steps.trigger_training import trigger_training
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-def write_decision(path: Path, *, quality_t: float = 9.0) -> Path:
+def write_decision(path: Path, *, quality_t: float = 9.0, known_events: int = 100) -> Path:
     window = WindowFacts(
         window_id="w1", ended_at_us=10**15, bundle_id="b1", users=80, users_in_window=80, reference_users=400,
-        pool=450,
+        pool=450, learned_events=100, known_events=known_events,
     )  # fmt: skip
     raw = np.full(len(SIGNALS), 1.0)
     raw[list(SIGNALS).index(QUALITY)] = quality_t
@@ -65,16 +65,23 @@ def trigger(decision: Path, **settings: str) -> str:
     )
 
 
-def test_decision_starts_one_training_with_its_reason(calls: Path, tmp_path: Path):
+def test_decision_starts_one_training_with_its_cause(calls: Path, tmp_path: Path):
     decision = write_decision(tmp_path / "decision.json")
 
     assert [trigger(decision), trigger(decision)] == ["started", "started earlier"]
 
     (arguments,) = called(calls)
-    assert arguments[:6] == ["marquee", "pipeline", "trigger", "training", "--reason", "drift"]
+    assert arguments[:6] == ["marquee", "pipeline", "trigger", "training", "--reason", "decline"]
     assert arguments[arguments.index("--decision") + 1] == str(decision)
     assert arguments[arguments.index("--values") + 1] == "smoke"
     assert "--cluster" not in arguments
+
+
+def test_refresh_is_the_reason_of_one(calls: Path, tmp_path: Path):
+    trigger(write_decision(tmp_path / "decision.json", quality_t=0.0, known_events=120))
+
+    (arguments,) = called(calls)
+    assert arguments[arguments.index("--reason") + 1] == "refresh"
 
 
 def test_step_s_own_environment_is_kept_from_the_command(calls: Path, tmp_path: Path):
