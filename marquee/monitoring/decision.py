@@ -55,6 +55,9 @@ class WindowFacts(_Document):
     """That the model which serves learned from; 0 where it is not known."""
     known_events: int = 0
     """Up to the window's end, counted likewise."""
+    learned_users: int = 0
+    """Whose events these were; likewise."""
+    known_users: int = 0
     inputs: dict[str, str] = {}
     """Names and ids of what was read."""
     seed: int = 0
@@ -245,6 +248,8 @@ def _observation(
         pool=window.pool,
         learned_events=window.learned_events,
         known_events=window.known_events,
+        learned_users=window.learned_users,
+        known_users=window.known_users,
         z={name: _number(value) for name, value in zip(signals, z, strict=True)},
         surprise=signals[SURPRISE].raw,
         source_distance=source_distance if signals[SOURCE_MIX].raw is not None else None,

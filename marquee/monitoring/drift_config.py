@@ -19,7 +19,8 @@ class DriftPolicyConfig(BaseModel):
     """A signal speaks above this z. Settled by benchmarks/drift.py: of 96 windows without drift two led to a
     training at 3.5, none at 4, and the shocks are still answered within two windows."""
     at_once: float = Field(default=5.0, gt=0)
-    """A quality this bad needs no second window, and waits for no cooldown."""
+    """A signal this loud needs no second window, but for those of what people watch: that jumps in ordinary
+    weeks. Lists this bad wait for no cooldown, either."""
     votes: int = Field(default=2, ge=1)
     """So many of the last `of_windows` must speak."""
     of_windows: int = Field(default=3, ge=1)
@@ -45,8 +46,8 @@ class DriftPolicyConfig(BaseModel):
     weekly_cap: int = Field(default=2, ge=0)
     """Trainings within seven days, for drift or as a refresh; the scheduled one does not count."""
     refresh_growth: float | None = Field(default=0.11, gt=0)
-    """A model is trained anew, alarm or not, once there are so many more events than it learned from, as a
-    share of those; None for alarms alone. Settled by replay: docs/decisions/0021-refresh.md."""
+    """A model is trained anew, alarm or not, once there are so many more events, or users, than it learned
+    from, as a share of those; None for alarms alone. Settled by replay: docs/decisions/0021-refresh.md."""
 
 
 class DriftConfig(BaseModel):

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from marquee.monitoring.drift_config import DECLINE, Cause, DriftPolicyConfig
-from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SOURCE_MIX, SURPRISE
+from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SOURCE_MIX, SURPRISE, WATCHED
 
 POLICY_VERSION: Final = "4"
 """Changes with the rules below, so that a decision says which of them it was made by."""
@@ -49,13 +49,20 @@ class Observation(BaseModel):
     """That the model which serves learned from; 0 where it is not known."""
     known_events: int = 0
     """Up to the window's end, counted likewise."""
+    learned_users: int = 0
+    """Whose events these were; 0 where it is not known."""
+    known_users: int = 0
 
     @property
     def growth(self) -> float | None:
-        """New events by those that the model learned from; None where it is not known."""
+        """New events, or new users if they are more, by those that the model learned from.
+
+        None where it is not known. Newcomers bring few events each, and tell of more tastes than these count.
+        """
         if self.learned_events <= 0:
             return None
-        return self.known_events / self.learned_events - 1
+        of_users = self.known_users / self.learned_users if self.learned_users > 0 else 0.0
+        return max(self.known_events / self.learned_events, of_users) - 1
 
 
 class Outcome(BaseModel):
@@ -178,7 +185,7 @@ def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfi
     highest = max((z for z in observation.z.values() if z is not None), default=0.0)
     calm = state.calm + 1 if highest < config.calm_below else 0
     ended = calm >= config.calm_windows
-    together = _votes(quality, inputs) >= config.votes or _is_manifold(observation, config)
+    together = _votes(quality, inputs) >= config.votes or _is_beyond_doubt(observation, config)
     return state.model_copy(
         update={
             "quality_votes": quality,
@@ -205,10 +212,13 @@ def _collapsed(observation: Observation, config: DriftPolicyConfig) -> bool:
     return quality_z is not None and quality_z > config.at_once
 
 
-def _is_manifold(observation: Observation, config: DriftPolicyConfig) -> bool:
-    """Whether evidence of several kinds speaks in this window."""
+def _is_beyond_doubt(observation: Observation, config: DriftPolicyConfig) -> bool:
+    """Whether this window needs no second one: evidence of several kinds speaks, or one very loudly."""
     kinds = set(_loud(observation, config).values())
-    return len(kinds) + _is_worse(observation, config) >= config.kinds_at_once
+    return len(kinds) + _is_worse(observation, config) >= config.kinds_at_once or any(
+        z is not None and z > config.at_once and KINDS[SIGNALS[name]] != WATCHED
+        for name, z in observation.z.items()
+    )
 
 
 def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:

@@ -104,7 +104,8 @@ COOLDOWN_WINDOWS: Final = Gauge(
 )
 RETRAINS: Final = Gauge("marquee_drift_retrains_of_week", "Trainings that drift ordered within seven days.")
 DATA_GROWTH: Final = Gauge(
-    "marquee_data_growth", "Events since the model learned, as a share of those that it learned from."
+    "marquee_data_growth",
+    "Events, or users if they are more, since the model learned, as a share of those that it learned from.",
 )
 REFRESH_GROWTH: Final = Gauge(
     "marquee_drift_refresh_growth", "The growth of the data from which on a model is refreshed."

@@ -38,14 +38,15 @@ SIGNALS: Final[Mapping[str, str]] = {
     SURPRISE: schema.ITEM_ID,
 }
 """Signals by name, with the window's column that each reads; the order is that of every vector."""
+WATCHED: Final = "what they watch"
 KINDS: Final[Mapping[str, str]] = {
     schema.AGE: "who they are",
     schema.GENDER: "who they are",
     schema.OCCUPATION: "who they are",
     HISTORY_LENGTH: "how much they watch",
-    schema.ITEM_ID: "what they watch",
-    schema.YEAR: "what they watch",
-    GENRE: "what they watch",
+    schema.ITEM_ID: WATCHED,
+    schema.YEAR: WATCHED,
+    GENRE: WATCHED,
     schema.VALUE: "how they rate",
     schema.SCORE: "what they are shown",
     schema.ROUTE: "what they are shown",

@@ -84,11 +84,12 @@ class Watch:
 
     def _facts(self, number: int, model: Trained) -> WindowFacts:
         span, known = self.world.spans[number - 1], self.world.known(number)
-        is_learned = known[schema.TIMESTAMP].dt.epoch("us") < model.learned_until_us
+        learned = known.filter(known[schema.TIMESTAMP].dt.epoch("us") < model.learned_until_us)
         return WindowFacts(
             window_id=f"{self.storage}-{span.name}", ended_at_us=span.end_us, bundle_id=model.id, users=0,
-            users_in_window=0, reference_users=0, pool=0, learned_events=int(is_learned.sum()),
-            known_events=len(known),
+            users_in_window=0, reference_users=0, pool=0, learned_events=len(learned),
+            known_events=len(known), learned_users=learned[schema.USER_ID].n_unique(),
+            known_users=known[schema.USER_ID].n_unique(),
             inputs={"dataset": self.world.dataset.snapshot_id, "bundle": model.id},
         )  # fmt: skip
 

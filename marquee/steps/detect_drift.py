@@ -115,10 +115,13 @@ def _decided(
     exposures = None if question.exposures is None else _exposures(question.exposures)
     quality = _looked_at(question, reference, current, spans, exposures, now)
     model_id = question.bundle_id or (question.model.manifest.bundle_id if question.model else "")
+    learned = _learned(question.model, current)
     facts = WindowFacts(
         window_id=window_name(question.storage, current), ended_at_us=current.end_us, bundle_id=model_id,
         users=0, users_in_window=0, reference_users=0, pool=0,
-        learned_events=_learned(question.model, current), known_events=len(current.history),
+        learned_events=len(learned), known_events=len(current.history),
+        learned_users=learned[schema.USER_ID].n_unique(),
+        known_users=current.history[schema.USER_ID].n_unique(),
         inputs={
             "reference": f"{reference.id} {window_name(question.storage, reference)}",
             "current": f"{current.id} {window_name(question.storage, current)}",
@@ -138,12 +141,12 @@ def _decided(
     return decision, quality
 
 
-def _learned(model: Model | None, current: Events) -> int:
-    """Events that a model had when it was trained, of those that are there now; 0 without a model."""
+def _learned(model: Model | None, current: Events) -> pl.DataFrame:
+    """Events that a model had when it was trained, of those that are there now; none without a model."""
     if model is None:
-        return 0
+        return current.history.clear()
     until_us = int(model.manifest.content.get("learned_until_us", 0))
-    return int((current.history[schema.TIMESTAMP].dt.epoch("us") <= until_us).sum())
+    return current.history.filter(pl.col(schema.TIMESTAMP).dt.epoch("us") <= until_us)
 
 
 def _window(

@@ -43,10 +43,12 @@ def parameters_of(place: Place, **differences: Any) -> dict[str, Any]:
     return values.parameters(run_id="run-1", reason="manual")
 
 
-def run_pipeline(place: Place, *, environment: dict[str, str] | None = None) -> Outcome:
-    """`marquee pipeline run` with the place's values, in a process of its own."""
+def run_pipeline(
+    place: Place, *, command: tuple[str, ...] = ("run",), environment: dict[str, str] | None = None
+) -> Outcome:
+    """`marquee pipeline run`, or another command, with the place's values, in a process of its own."""
     return run_process(
-        ["pipeline", "run", "--values", place.root / "values.yaml"], at=place, environment=environment
+        ["pipeline", *command, "--values", place.root / "values.yaml"], at=place, environment=environment
     )
 
 
@@ -132,9 +134,9 @@ class Tried:
         return Place(Path(self.root))
 
     @classmethod
-    def at(cls, place: Place) -> "Tried":
-        """Run the training pipeline with the place's values."""
-        outcome = run_pipeline(place)
+    def at(cls, place: Place, *command: str) -> "Tried":
+        """Run the training pipeline with the place's values, by `pipeline run` or another command."""
+        outcome = run_pipeline(place, command=command or ("run",))
         left = work_folders(place)
         log = (left[0] if left else place.latest) / "pipeline.log"
         return cls(

@@ -279,7 +279,7 @@ def test_registration_that_fails_registers_nothing_and_succeeds_after_mending(tm
 
     failed = Tried.at(place)
     store.unlink()
-    again = Tried.at(place)
+    again = Tried.at(place, "trigger", "--reason", "decline")
 
     assert "step register-model failed" in failed.err, failed
     assert executed(failed.log)[-2:] == ["register-model", "notify"]
@@ -287,3 +287,6 @@ def test_registration_that_fails_registers_nothing_and_succeeds_after_mending(tm
     assert again.code == 0, again
     assert not set(executed(again.log.rpartition("Running pipeline")[2])) & {*DATA_STEPS, *TRAINING_STEPS}
     assert again.champion == place.bundle_id()
+    of_gate = json.loads((place.latest / "metrics.json").read_text(encoding="utf-8"))["gate"]
+    assert any("got worse" in note for note in of_gate["notes"])
+    assert "SUCCEEDED (started by decline)" in again.log

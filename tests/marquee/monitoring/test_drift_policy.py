@@ -112,6 +112,30 @@ def test_evidence_of_two_kinds_needs_no_second_window(signals, said):
     assert verdicts(both(0, *signals), kinds_at_once=7) == ["watch"]
 
 
+@pytest.mark.parametrize(
+    ("signal", "verdict"),
+    [
+        ("history_length_wasserstein", "retrain"),
+        ("age_wasserstein", "retrain"),
+        ("rating_wasserstein", "retrain"),
+        ("source_mix_psi", "retrain"),
+        ("genre_psi", "watch"),
+        ("item_bucket_psi", "watch"),
+        ("year_wasserstein", "watch"),
+        (SURPRISE, "none"),  # tier C has a threshold of its own
+    ],
+)
+def test_input_beyond_all_doubt_needs_no_second_window_unless_it_is_what_they_watch(signal, verdict):
+    assert verdicts(loud(0, signal, 5.1)) == [verdict]
+    assert verdicts(loud(0, signal, 4.9)) == ["none" if signal == SURPRISE else "watch"]
+
+
+def test_input_beyond_all_doubt_waits_for_a_cooldown():
+    promoted = [loud(0), loud(1), seen(2, bundle_id="two")]
+
+    assert verdicts(*promoted, loud(3, "age_wasserstein", 9.0, bundle_id="two"))[-1] == "report"
+
+
 def test_source_mix_is_evidence_of_its_kind():
     assert verdicts(loud(0, source_distance=0.12)) == ["retrain"]
     assert verdicts(loud(0, "top_score_wasserstein", source_distance=0.12)) == ["watch"]
@@ -297,6 +321,17 @@ def test_refresh_is_asked_for_when_the_data_has_grown_by_its_share():
     assert outcome.retrain
     assert outcome.tier == ""
     assert outcome.reason == "The data has grown by 11% since the model learned. No signal speaks."
+
+
+@pytest.mark.parametrize(
+    ("known", "learned_users", "known_users", "growth"),
+    [(1200, 100, 110, 0.2), (1050, 100, 120, 0.2), (1050, 0, 120, 0.05), (1000, 100, 100, 0.0)],
+)
+def test_growth_is_that_of_events_or_of_users_whichever_is_more(known, learned_users, known_users, growth):
+    window = grown(0, known, learned_users=learned_users, known_users=known_users)
+
+    assert window.growth == pytest.approx(growth)
+    assert verdicts(window) == ["refresh" if growth > 0.11 else "none"]
 
 
 def test_refresh_needs_to_know_what_the_model_learned_and_can_be_turned_off():

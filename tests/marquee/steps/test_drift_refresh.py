@@ -39,6 +39,8 @@ def test_growth_is_counted_by_what_the_bundle_learned_until(trained: Place, tmp_
     assert window.known_events == len(times_us)
     assert window.learned_events == (times_us <= until_us).sum()
     assert 0 < window.learned_events < window.known_events
+    assert window.known_users == chosen(trained)["user_id"].n_unique()
+    assert window.learned_users == chosen(trained).filter(times_us <= until_us)["user_id"].n_unique()
 
 
 @pytest.mark.parametrize(
