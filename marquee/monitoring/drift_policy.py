@@ -216,8 +216,8 @@ def _is_beyond_doubt(observation: Observation, config: DriftPolicyConfig) -> boo
     """Whether this window needs no second one: evidence of several kinds speaks, or one very loudly."""
     kinds = set(_loud(observation, config).values())
     return len(kinds) + _is_worse(observation, config) >= config.kinds_at_once or any(
-        z is not None and z > config.at_once and KINDS[SIGNALS[name]] != WATCHED
-        for name, z in observation.z.items()
+        z is not None and z > config.at_once and KINDS[column] != WATCHED
+        for z, column in ((observation.z.get(name), column) for name, column in SIGNALS.items())
     )
 
 

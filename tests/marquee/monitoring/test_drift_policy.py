@@ -130,6 +130,10 @@ def test_input_beyond_all_doubt_needs_no_second_window_unless_it_is_what_they_wa
     assert verdicts(loud(0, signal, 4.9)) == ["none" if signal == SURPRISE else "watch"]
 
 
+def test_signal_of_another_release_says_nothing():
+    assert verdicts(seen(0, z={"of_tomorrow": 9.0})) == ["none"]
+
+
 def test_input_beyond_all_doubt_waits_for_a_cooldown():
     promoted = [loud(0), loud(1), seen(2, bundle_id="two")]
 
