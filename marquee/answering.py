@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.candidates.popular import Popular
-from marquee.candidates.standing import Standing, SurgingStanding, Top
+from marquee.candidates.standing import Nearest, Standing, SurgingStanding, Top
 from marquee.candidates.surge_board import SurgeBoard
 from marquee.candidates.trending import Trending, TrendingConfig
 from marquee.data.histories import Queries
@@ -29,16 +29,27 @@ SIMILAR: Final = "similar"
 """A surface, and the basis and route of what is shown for its likeness to an item."""
 EXPLAINED: Final = ExplainConfig(contributions=5)
 """How far a request that asks for explanations is looked into."""
-
+NEAREST: Final = 256
+"""So many items most like one are remembered once it was asked about; a list may need others."""
 ON_SURFACE: Final = TrendingConfig(recent_days=1, usual_days=30, prior_events=0.5)
 """What the surface of trending calls a surge where no board of the last hours says more."""
+
+
+class Seen(NamedTuple):
+    """What a list that is the same for everybody asks of somebody."""
+
+    time_us: int
+    """The moment of the request, UTC microseconds."""
+    item_index: NDArray[np.int32]
+    """The items of their history that the model has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ask:
     """A request in the model's terms."""
 
-    query: Queries  # a single one
+    query: Queries | Seen
+    """A single one; the whole of it where the surface is "home"."""
     n: int
     surface: schema.Surface = "home"
     item_index: int = UNKNOWN_INDEX
@@ -47,9 +58,16 @@ class Ask:
     explain: bool = False
     """Whether reasons are looked for by leaving things out and scoring again, which takes longer."""
 
+    @property
+    def seen(self) -> Seen:
+        """What lists other than "home" are made from."""
+        query = self.query
+        if isinstance(query, Seen):
+            return query
+        return Seen(int(query.time_us[0]), query.histories.item_index)
 
-@dataclass(frozen=True, slots=True)
-class ShownItem:
+
+class ShownItem(NamedTuple):  # a list makes a dozen, and a frozen dataclass sets field after field
     """One item of a list, best first."""
 
     item_id: str
@@ -91,6 +109,8 @@ class AnsweringModel:
     popular: Popular = field(repr=False)
     board: SurgeBoard | None = None
     """What surges by the hour; without one, or where it is not of the time asked for, by the day."""
+    nearest: dict[int, Nearest] = field(default_factory=dict, repr=False)
+    """By item, those most like it: they are the model's, and outlive a new state of the movies."""
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -138,6 +158,8 @@ class AnsweringModel:
         return self._popular(ask)
 
     def _home(self, ask: Ask) -> Listed:
+        if isinstance(ask.query, Seen):
+            raise TypeError("a list for somebody needs their whole query")
         answer = self.recommender.answer(ask.query, ask.n, restrictions=ask.restrictions)
         routes = best_routes(self.recommender, answer)
         if ask.explain:
@@ -166,7 +188,7 @@ class AnsweringModel:
             route,
             reason.basis.value,
             self._words(reason, item),
-            tuple(ids[each] for each in reason.items),
+            tuple([ids[each] for each in reason.items]),
             None if math.isnan(reason.drop) else reason.drop,
             reason.contributions,
         )
@@ -178,14 +200,23 @@ class AnsweringModel:
         return in_words(reason, item, self.model.movies)
 
     def _similar(self, ask: Ask) -> Listed:
-        hidden = self.recommender.hidden(ask.query.time_us, ask.restrictions)[0]
-        if ask.item_index == UNKNOWN_INDEX or hidden[ask.item_index]:
+        item, hidden = ask.item_index, self._hidden(ask)
+        if item == UNKNOWN_INDEX or (hidden is not None and hidden[item]):
             return replace(self._popular(ask), is_fallback=True)
-        lists = self.recommender.similar(ask.item_index, ask.n, restrictions=ask.restrictions)
-        title = self.titles[ask.item_index]
-        because = (self.item_ids[ask.item_index],)
-        top = lists.item_index[0].tolist(), lists.score[0].tolist()
-        return self._plain(top, SIMILAR, SIMILAR, f"like {title}", because=because)
+        top = None if self.recommender.similar_index else self._nearest(item).top(ask.n, hidden)
+        if top is None:
+            lists = self.recommender.similar(item, ask.n, restrictions=ask.restrictions)
+            top = lists.item_index[0].tolist(), lists.score[0].tolist()
+        return self._plain(top, SIMILAR, SIMILAR, f"like {self.titles[item]}", because=(self.item_ids[item],))
+
+    def _nearest(self, item: int) -> Nearest:
+        """Without restrictions, which are of a request; at most 2 KiB an item."""
+        if item not in self.nearest:
+            lists = self.recommender.similar(item, NEAREST)
+            known = lists.item_index[0] != UNKNOWN_INDEX
+            whole = not known.all()
+            self.nearest[item] = Nearest(lists.item_index[0][known], lists.score[0][known], whole)
+        return self.nearest[item]
 
     def _popular(self, ask: Ask) -> Listed:
         """The same for all but for what each has seen or may not see."""
@@ -196,16 +227,22 @@ class AnsweringModel:
     def _trending(self, ask: Ask) -> Listed:
         """A few that surge first, then what is popular lately."""
         words = in_words(Reason(Basis.POPULAR_NOW), 0, self.model.movies)
-        top = self._standing(int(ask.query.time_us[0])).top(ask.n, self._blocked(ask))
+        top = self._standing(ask.seen.time_us).top(ask.n, self._blocked(ask))
         return self._plain(top, Trending.name, Basis.POPULAR_NOW.value, words)
 
     def _blocked(self, ask: Ask) -> set[int]:
         """As `Recommender.blocked`."""
-        blocked = set(ask.query.histories.item_index.tolist())
-        if not ask.restrictions.is_nothing:
-            hidden = self.recommender.hidden(ask.query.time_us, ask.restrictions)[0]
+        blocked = set(ask.seen.item_index.tolist())
+        if (hidden := self._hidden(ask)) is not None:
             blocked.update(np.flatnonzero(hidden).tolist())
         return blocked
+
+    def _hidden(self, ask: Ask) -> NDArray[np.bool_] | None:
+        """As `Recommender.hidden`, `(n_items,)`; None where nothing is."""
+        if ask.restrictions.is_nothing:
+            return None
+        hidden: NDArray[np.bool_] = self.recommender.hidden(np.array([ask.seen.time_us]), ask.restrictions)[0]
+        return hidden
 
     @cached_property
     def _standing_of_popular(self) -> Standing:

@@ -333,8 +333,8 @@ def _reads_state(route: Route) -> TypeGuard[StateRoute]:
 def by_score(candidates: Candidates, scores: NDArray[np.float32]) -> NDArray[np.int64]:
     """Positions of candidates by query, then best first; ties as `Recommender.recommend` promises."""
     first_route = candidates.route_values[:, 0]
-    first_route = np.where(np.isnan(first_route), -np.inf, first_route)
-    keys = (candidates.item_index, -first_route, -scores)
+    # Equal to the last, candidates stay as they lie: by item. Negated, NaN would still be the last.
+    keys = (-first_route, -scores)
     return np.lexsort(keys if len(candidates.offsets) == 2 else (*keys, candidates.row))
 
 

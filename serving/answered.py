@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from marquee.answering import Listed, plain
+from marquee.data.histories import Queries
 from marquee.experiments.assignment import Assignment
 from marquee.features.reader import SERVICE
 from marquee.features.request_log import LoggedRequest
@@ -30,6 +31,8 @@ class Answered:
     now_us: int
     """When it was asked for."""
     listed: Listed = NOTHING_LISTED
+    query: Queries | None = None
+    """What a ranker read of the user; None where none was asked."""
     history_events: int = 0
     features_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)

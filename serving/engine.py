@@ -16,9 +16,10 @@ from marquee.experiments.assignment import Assignment, assign
 from marquee.experiments.config import ExperimentsConfig
 from marquee.features.item_matrix.matrix import microseconds
 from serving.answered import Answered, exposure, logged_row, prediction
-from serving.lists import PROFILE, make_list, make_popular
+from serving.lists import PROFILE, features_hash, make_list, make_popular
 from serving.metrics import Metrics
 from serving.protocol import Instance, InvalidRequestError, moment_us
+from serving.records import Records
 from serving.slots import Slots
 from serving.tracing import CALL
 from serving.user_rows import NOBODY, READERS, UserRows, UserState
@@ -53,8 +54,13 @@ class Engine:
     _scoring: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="scoring"), repr=False
     )
+    records: Records = field(init=False, repr=False)
     _waiting: int = 0
     _limits: "OrderedDict[str, float | None]" = field(default_factory=OrderedDict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self._note)
+        self.metrics.before_reading = self.records.flush
 
     async def predict(self, instances: Sequence[Instance], request_id: str) -> list[dict[str, Any]]:
         """The predictions of one call, in its order.
@@ -125,10 +131,9 @@ class Engine:
         self._know_limit(answered)
         await self._list(answered, is_busy=is_busy)
         answered.seconds["total"] = perf_counter() - began
-        self._count(answered)
-        self._expose(answered)
         if (call := CALL.get()) is not None:
             call.note(answered)
+        self.records.add(answered)
         return prediction(answered)
 
     def _know_limit(self, answered: Answered) -> None:
@@ -175,6 +180,12 @@ class Engine:
             self._waiting -= 1
         answered.seconds["wait"] = perf_counter() - asked - answered.seconds["list"]
 
+    def _note(self, answered: Answered) -> None:
+        """Count an answer, and log it."""
+        self._count(answered)
+        if self.exposures is not None:
+            self._expose(answered, self.exposures)
+
     def _count(self, answered: Answered) -> None:
         metrics, surface, slot = self.metrics, answered.instance.surface, answered.slot
         outcome = "degraded" if answered.degraded else "ok" if answered.listed.items else "empty"
@@ -197,9 +208,9 @@ class Engine:
                 if answered.user.values.get(mark) is None:
                     metrics.missing.labels(view).inc()
 
-    def _expose(self, answered: Answered) -> None:
-        if (log := self.exposures) is None:
-            return
+    def _expose(self, answered: Answered, log: ExposureLog) -> None:
+        if "overloaded" not in answered.degraded:  # then nothing was known
+            answered.features_hash = features_hash(answered)
         log.offer(exposure(answered))
         is_whole = answered.instance.user_id is not None and not answered.degraded
         if is_whole and self.rows.service_hash and log.wants_row(answered.request_id):
@@ -208,4 +219,5 @@ class Engine:
     def close(self) -> None:
         """Finish what was begun."""
         self._scoring.shutdown(wait=True)
+        self.records.flush()
         self.rows.close()

@@ -20,6 +20,8 @@ class Metrics:
     """All of them; the children that a request needs are looked up once."""
 
     registry: CollectorRegistry = REGISTRY
+    before_reading: Callable[[], None] = lambda: None
+    """Brings the numbers up to date when somebody asks for them."""
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
     stage_seconds: Histogram = field(init=False)
@@ -36,6 +38,7 @@ class Metrics:
 
     def __post_init__(self) -> None:
         registry = self.registry
+        registry.register(_Before(self))  # before all others, so that it is asked first
         self.requests = Counter(
             "marquee_requests",
             "Lists asked for.",
@@ -111,6 +114,15 @@ class Metrics:
     def follow(self, name: str, words: str, read: Callable[[], dict[str, float]], label: str) -> None:
         """Export numbers that are read when somebody asks for the metrics."""
         self.registry.register(_Followed(name, words, read, label))
+
+
+@dataclass(frozen=True, eq=False)
+class _Before(Collector):
+    metrics: Metrics
+
+    def collect(self) -> "list[GaugeMetricFamily]":
+        self.metrics.before_reading()
+        return []
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from marquee.candidates.matrix import user_item_matrix
@@ -102,25 +103,25 @@ class ImplicitAls:
         )
 
     @cached_property
-    def _equations(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Item factors, and the part of every user's left side that no history changes: YᵀY + λI."""
+    def _shared(self) -> NDArray[np.float64]:
+        """The part of every user's left side that no history changes: YᵀY + λI."""
         factors = self.item_factors.astype(np.float64)
-        return factors, factors.T @ factors + self.regularization * np.eye(factors.shape[1])
+        return np.asarray(factors.T @ factors + self.regularization * np.eye(factors.shape[1]))
 
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """User vectors `(n_queries, n_factors) float32`; zero for an empty history."""
-        factors, shared = self._equations
-        vectors = np.empty((len(histories), factors.shape[1]), np.float32)
+        histories = histories.recent(self.half_life_events)
+        vectors = np.empty((len(histories), self.item_factors.shape[1]), np.float32)
         recency = histories.recency_weights(self.half_life_events).astype(np.float64)
         confidence = (1 + self.confidence) * self.value_weights.weigh(histories.value).astype(np.float64)
         # C - I: never below zero, where the left side might have no solution.
         surplus, wanted = recency * np.maximum(confidence - 1, 0), recency * confidence
         for query in range(len(histories)):  # one at a time: all left sides together are queries × factors²
             span = slice(histories.offsets[query], histories.offsets[query + 1])
-            chosen = factors[histories.item_index[span]]
-            left = shared + (chosen * surplus[span, np.newaxis]).T @ chosen
+            chosen = self.item_factors.take(histories.item_index[span], axis=0).astype(np.float64)
+            left = self._shared + (chosen * surplus[span, np.newaxis]).T @ chosen
             right = wanted[span] @ chosen
-            vectors[query] = np.linalg.solve(left, right)
+            vectors[query] = _solution(left, right)
         return vectors
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
@@ -167,3 +168,10 @@ class ImplicitAls:
             half_life_events=None if np.isnan(half_life) else half_life,
             value_weights=ValueWeights.from_array(arrays["value_weights"]),
         )
+
+
+def _solution(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a positive definite system, by Cholesky: half the work of a general one, and few layers."""
+    _, solution, fault = lapack.dposv(left, right, lower=1)
+    # With next to no regularization rounding may leave it indefinite.
+    return np.asarray(np.linalg.solve(left, right) if fault else solution, np.float64)

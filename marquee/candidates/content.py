@@ -1,7 +1,7 @@
 """Content: movies of the genres, people, words and years of the history; new movies by their publicity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -14,11 +14,11 @@ from marquee.candidates.expected_popularity import expected_log_events
 from marquee.candidates.matrix import history_matrix
 from marquee.candidates.movie_facts import FIELDS, MovieFacts
 from marquee.candidates.route import Arrays, RouteConfig
-from marquee.candidates.tfidf import normalised_data, normalised_rows, tfidf
+from marquee.candidates.tfidf import normalised_rows, tfidf
 from marquee.candidates.value_weights import ValueWeights
 from marquee.data.histories import Histories
 from marquee.data.interactions import Interactions
-from marquee.data.sparse_rows import csr_of
+from marquee.data.sparse_rows import SparseRows, csr_of
 
 
 class FieldWeights(BaseModel):
@@ -112,10 +112,11 @@ class Content:
             half_life_events=self.half_life_events,
             weights=self.value_weights,
         )
+        # Dense: a profile has most of the terms that count.
         profiles = history.times(self.features)
-        profiles = replace(profiles, data=normalised_data(profiles))
-        # A profile has most of the terms that count: dense, it is the faster factor.
-        likeness = np.asarray((self.features @ profiles.toarray().T).T, np.float32)
+        length = np.sqrt(np.square(profiles, dtype=np.float64).sum(axis=1, keepdims=True))
+        profiles = (profiles / np.where(length > 0, length, 1)).astype(np.float32)
+        likeness = (self._rows @ profiles.T).T
         return np.asarray(likeness + self._offset, np.float32)
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
@@ -126,6 +127,11 @@ class Content:
         scores[~has_terms | (not has_terms[item_index])] = -np.inf
         scores[item_index] = -np.inf
         return scores
+
+    @cached_property
+    def _rows(self) -> SparseRows:
+        rows = self.features
+        return SparseRows(rows.data, rows.indices, rows.indptr, rows.shape)
 
     @cached_property
     def _offset(self) -> NDArray[np.float32]:

@@ -104,10 +104,9 @@ class Ease:
         weight = histories.recency_weights(self.half_life_events)
         weight = weight * self.value_weights.weigh(histories.value)
         row, column = self._columns[histories.item_index], self._columns[item_index]
-        has_row, has_column = row >= 0, column >= 0
+        rows, columns = np.flatnonzero((row >= 0) & (weight > 0))[:, np.newaxis], np.flatnonzero(column >= 0)
         added = np.zeros((len(row), len(column)), np.float32)
-        held = self.weights[row[has_row][:, np.newaxis], column[has_column]]
-        added[np.ix_(has_row, has_column)] = held * weight[has_row, np.newaxis]
+        added[rows, columns] = self.weights[row[rows], column[columns]] * weight[rows]
         return added
 
     @cached_property

@@ -33,6 +33,8 @@ def history_matrix(
 ) -> SparseRows:
     """Each history as a row of recency times value weights, `(n_queries, n_columns) float32`.
 
+    Events without a recency weight have no entry.
+
     Args:
         histories: one block of queries.
         n_columns: as many as items, or as `columns` has.
@@ -40,6 +42,7 @@ def history_matrix(
         weights: of the values; None where they do not count.
         columns: `(n_items,)` the column of each item, -1 for one without; None: item by item.
     """
+    histories = histories.recent(half_life_events)
     weight = histories.recency_weights(half_life_events)
     if weights is not None:
         weight = weight * weights.weigh(histories.value)

@@ -40,7 +40,7 @@ class ItemLikeness:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Recency-weighted sum of likenesses; `-inf` for items that are like nothing of the history."""
         history = history_matrix(histories, self.matrix.shape[0], half_life_events=self.half_life_events)
-        scores = history.times(self.matrix).toarray()
+        scores = history.times(self.matrix)
         scores[scores <= 0] = -np.inf
         return scores
 

@@ -56,6 +56,22 @@ class SurgingStanding:
         return items[best].tolist(), scores[best].tolist()
 
 
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Items most like one, put in order when it was first asked about."""
+
+    item_index: NDArray[np.int32]  # (n,) best first
+    score: NDArray[np.float32]  # (n,)
+    is_whole: bool
+    """Whether no other item is like it."""
+
+    def top(self, n: int, hidden: NDArray[np.bool_] | None) -> Top | None:
+        """The best `n` that are not hidden, `(n_items,) bool`; None where only others could fill the list."""
+        place = slice(0, n) if hidden is None else np.flatnonzero(~hidden[self.item_index])[:n]
+        items, scores = self.item_index[place].tolist(), self.score[place].tolist()
+        return (items, scores) if len(items) == n or self.is_whole else None
+
+
 def _first(n: int, order: Sequence[int], hidden: set[int]) -> list[int]:
     shown: Iterator[int] = (item for item in order if item not in hidden)
     return list(islice(shown, n))

@@ -3,9 +3,6 @@
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from numpy.typing import NDArray
-
-from marquee.data.sparse_rows import SparseRows
 
 
 def tfidf(terms: pl.Series, *, min_items: int) -> sp.csr_array:
@@ -44,15 +41,8 @@ def tfidf(terms: pl.Series, *, min_items: int) -> sp.csr_array:
 
 def normalised_rows(matrix: sp.csr_array) -> sp.csr_array:
     """The matrix with every row scaled to length one; rows of zeros stay."""
-    return sp.csr_array((normalised_data(matrix), matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def normalised_data(matrix: sp.csr_array | SparseRows) -> NDArray[np.float32]:
-    """The data of `normalised_rows`, `(n_entries,) float32`."""
-    return (matrix.data * np.repeat(_row_scale(matrix), np.diff(matrix.indptr))).astype(np.float32)
-
-
-def _row_scale(matrix: sp.csr_array | SparseRows) -> NDArray[np.float64]:
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     squares = np.bincount(row, weights=matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[0])
-    return np.asarray(1 / np.sqrt(np.where(squares > 0, squares, 1)))
+    scale = 1 / np.sqrt(np.where(squares > 0, squares, 1))
+    data = (matrix.data * scale[row]).astype(np.float32)
+    return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

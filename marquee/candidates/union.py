@@ -38,7 +38,7 @@ class Candidates:
     @cached_property
     def row(self) -> NDArray[np.int64]:
         """The query of each pair, `(n_pairs,) int64`."""
-        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        return np.repeat(np.arange(len(self.offsets) - 1), self.offsets[1:] - self.offsets[:-1])
 
 
 def query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
@@ -81,12 +81,13 @@ class RouteViews:
 
         `(n_pairs, n_routes * 3) float32`.
         """
-        best = np.abs(self.score.max(axis=2))[:, row]
-        value = self.score[:, row, item]
+        n_routes, _, n_items = self.score.shape
+        best = np.abs(self.score.max(axis=2)).take(row, axis=1)
+        cell = row * n_items + item
+        value, rank = (of.reshape(n_routes, -1).take(cell, axis=1) for of in (self.score, self.rank))
         value[~np.isfinite(value)] = np.nan
         share = np.divide(value, best, out=np.zeros_like(value), where=np.isfinite(best) & (best > 0))
-        values = np.stack([value.T, share.T, self.rank[:, row, item].T], axis=2)
-        return values.reshape(len(row), 3 * len(value))
+        return np.stack([value, share, rank], axis=2).transpose(1, 0, 2).reshape(len(row), 3 * n_routes)
 
 
 def retrieve(
@@ -147,17 +148,26 @@ def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
     lists = np.full((n_queries, n), UNKNOWN_INDEX, np.int32)
     if width == 0 or n_queries == 0:
         return lists
-    # Partition finds the last admitted score in linear time; only the admitted are then sorted.
-    last = np.partition(scores, n_items - width, axis=1)[:, n_items - width, np.newaxis]
-    admitted = scores >= last
-    crowded = np.flatnonzero(np.count_nonzero(admitted, axis=1) > width)
-    if len(crowded):  # of those that equal the last one, the first ones are admitted
-        tied = scores[crowded] == last[crowded]
-        certain = admitted[crowded] & ~tied
-        room = width - np.count_nonzero(certain, axis=1)[:, np.newaxis]
-        admitted[crowded] = certain | (tied & (np.cumsum(tied, axis=1) <= room))
-    cell = np.flatnonzero(admitted).reshape(n_queries, width)  # exactly `width` per query, ascending by item
-    query = np.arange(n_queries)[:, np.newaxis]
-    ranked = cell[query, np.argsort(-scores.take(cell), axis=1, kind="stable")]
-    lists[:, :width] = np.where(np.isfinite(scores.take(ranked)), ranked - query * n_items, UNKNOWN_INDEX)
+    # Score and index as one integer: a sort of them needs no look at ties, and numpy sorts integers by many.
+    place = _ordered(scores).astype(np.int64)
+    key = (-place << _INDEX_BITS) | np.arange(n_items)
+    key.partition(width - 1, axis=1)  # linear; only what is admitted is then sorted
+    best = np.sort(key[:, :width], axis=1)
+    is_finite = (best > _FIRST) & (best < _LAST)
+    lists[:, :width] = np.where(is_finite, best & _INDEX_MASK, UNKNOWN_INDEX)
     return lists
+
+
+def _ordered(scores: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Integers in the order of floats: IEEE 754's bits, of negative numbers all but the sign turned over."""
+    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 equals 0.0
+    return np.asarray(bits ^ ((bits >> 31) & np.int32(2**31 - 1)), np.int32)
+
+
+_INDEX_BITS: Final = 32
+_INDEX_MASK: Final = 2**_INDEX_BITS - 1
+_INFINITE: Final = int(_ordered(np.array([np.inf], np.float32))[0])
+_FIRST: Final = (-_INFINITE << _INDEX_BITS) | _INDEX_MASK
+"""Keys of scores below infinity are above."""
+_LAST: Final = -int(_ordered(np.array([-np.inf], np.float32))[0]) << _INDEX_BITS
+"""Keys of scores above minus infinity are below."""

@@ -7,12 +7,15 @@ apart, which is what keeps the three alike.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.data.interactions import Interactions, Ragged
+
+LEAST_RECENCY: Final = 2.0**-10
+"""An event of a smaller recency weight weighs nothing: it would cost a request as much as one that counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class Histories:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Events per history, `(n_queries,) int64`."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
     @cached_property
     def row(self) -> NDArray[np.int64]:
@@ -71,25 +74,48 @@ class Histories:
         # A group is a run of events of one history and one timestamp; ages count from its end.
         if not len(self.row):
             return np.empty(0, np.int64)
-        starts_group = np.ones(len(self.row), bool)
-        starts_group[1:] = (np.diff(self.row) != 0) | (np.diff(self.timestamp_us) != 0)
-        group = np.cumsum(starts_group) - 1
-        group_end = np.append(np.flatnonzero(starts_group)[1:], len(self.row))
-        return np.asarray(self.offsets[1:][self.row] - group_end[group], np.int64)
+        row, time = self.row, self.timestamp_us
+        ends_group = np.ones(len(row), bool)
+        ends_group[:-1] = (row[1:] != row[:-1]) | (time[1:] != time[:-1])
+        end = np.flatnonzero(ends_group) + 1
+        length = end.copy()
+        length[1:] -= end[:-1]
+        return np.asarray(self.offsets[1:].take(row) - np.repeat(end, length), np.int64)
 
     def recency_weights(self, half_life_events: float | None) -> NDArray[np.float32]:
         """Weight of each event, `(n_events,) float32`: 0.5 ** (events since ÷ half-life).
 
-        All ones where the half-life is None.
+        0 where that is below `LEAST_RECENCY`: with ten half-lives behind it an event has no say, and all
+        such events together would have a thousandth. All ones where the half-life is None.
         """
         if half_life_events not in self._recency_weights:  # several routes ask for the same
             if half_life_events is None:
                 weights = np.ones(len(self.row), np.float32)
             else:
                 weights = np.power(0.5, self.events_since / half_life_events).astype(np.float32)
+                weights[weights < LEAST_RECENCY] = 0
             weights.flags.writeable = False
             self._recency_weights[half_life_events] = weights
         return self._recency_weights[half_life_events]
+
+    def recent(self, half_life_events: float | None) -> Self:
+        """The same histories with only the events that have a recency weight; None: with all."""
+        if half_life_events is None:
+            return self
+        if half_life_events not in self._recent:
+            weights = self.recency_weights(half_life_events)
+            counts = weights > 0
+            if counts.all():
+                self._recent[half_life_events] = self
+            else:
+                recent = self.kept(counts)
+                recent._recency_weights[half_life_events] = weights[counts]
+                self._recent[half_life_events] = recent
+        return self._recent[half_life_events]
+
+    @cached_property
+    def _recent(self) -> dict[float, Self]:
+        return {}
 
     @cached_property
     def _recency_weights(self) -> dict[float | None, NDArray[np.float32]]:
@@ -98,7 +124,7 @@ class Histories:
     def kept(self, events: NDArray[np.bool_]) -> Self:
         """The same histories with only some of their events, of a mask `(n_events,)`."""
         return type(self)(
-            offsets=np.concatenate([[0], np.cumsum(events)])[self.offsets].astype(np.int64),
+            offsets=np.append(0, np.cumsum(events)).take(self.offsets),
             item_index=self.item_index[events],
             timestamp_us=self.timestamp_us[events],
             value=self.value[events],

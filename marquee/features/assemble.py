@@ -58,12 +58,11 @@ def assemble(
     """
     states = catalogue.states
     moment = states.moment_of(queries.time_us)
-    return np.hstack(
-        [
-            route_values,
-            states.matrix[moment[row], item_index].take(_MOVIE_COLUMNS, axis=1),
-            query_features(queries, catalogue.calendar)[row],
-            cross_features(queries, row, item_index, catalogue),
-            predicted_rating[:, np.newaxis],
-        ]
-    )
+    parts = [
+        route_values,
+        states.matrix[moment.take(row), item_index].take(_MOVIE_COLUMNS, axis=1),
+        query_features(queries, catalogue.calendar).take(row, axis=0),
+        cross_features(queries, row, item_index, catalogue),
+        predicted_rating[:, np.newaxis],
+    ]
+    return np.concatenate(parts, axis=1)

@@ -1,7 +1,9 @@
 """Facts of the request itself: hour, weekday, holiday, device, place. Pure; never stored."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -11,16 +13,19 @@ from numpy.typing import NDArray
 from marquee import schema
 
 HOUR_US: Final = 3_600_000_000
-DAY_US: Final = 24 * HOUR_US
+DAY_HOURS: Final = 24
+DAY_US: Final = DAY_HOURS * HOUR_US
 EPOCH_WEEKDAY: Final = 4
 """1970-01-01 was a Thursday (Monday is 1)."""
 SATURDAY: Final = 6
+KNOWN_HOURS: Final = 10_000
+"""So many hours are remembered: more than a year, in 2 MB."""
 _NAMED: Final = ("holiday", "festival")
 
 
 @dataclass(frozen=True, eq=False)
 class Calendar:
-    """Which of a run of days are holidays and festivals, ready to be looked up by many moments at once."""
+    """Which of a run of days are holidays and festivals."""
 
     first_day: int  # days since 1970-01-01
     named: NDArray[np.float32]  # (n_days, 2): 1 for a holiday, 1 for a festival
@@ -35,30 +40,35 @@ class Calendar:
         named[day - day.min()] = table.select(pl.col(_NAMED).is_not_null().cast(pl.Float32)).to_numpy()
         return cls(int(day.min()), named)
 
-    def at(self, time_us: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Rows of `named` for moments in UTC microseconds, `(n, 2)`; NaN for a day that is not held."""
-        place = time_us // DAY_US - self.first_day
-        held = (place >= 0) & (place < len(self.named))
-        found = np.full((len(place), len(_NAMED)), np.nan, np.float32)
-        found[held] = self.named[place[held]]
-        return found
+    def at_hour(self, hour: int) -> tuple[float, ...]:
+        """`schema.CONTEXT_NUMBERS` of an hour, counted from 1970 UTC; NaN for a day that is not held."""
+        if hour not in self._known_hours:
+            day = hour // DAY_HOURS
+            place = day - self.first_day
+            is_held = 0 <= place < len(self.named)
+            is_holiday, is_festival = self.named[place].tolist() if is_held else (math.nan, math.nan)
+            weekday = (day + EPOCH_WEEKDAY - 1) % 7 + 1
+            columns = {
+                schema.CONTEXT_HOUR: hour % DAY_HOURS,
+                schema.CONTEXT_WEEKDAY: weekday,
+                schema.CONTEXT_IS_WEEKEND: weekday >= SATURDAY,
+                schema.CONTEXT_IS_HOLIDAY: is_holiday,
+                schema.CONTEXT_IS_FESTIVAL: is_festival,
+            }
+            if len(self._known_hours) >= KNOWN_HOURS:
+                self._known_hours.clear()
+            self._known_hours[hour] = tuple(float(columns[name]) for name in schema.CONTEXT_NUMBERS)
+        return self._known_hours[hour]
+
+    @cached_property
+    def _known_hours(self) -> dict[int, tuple[float, ...]]:
+        return {}
 
 
 def context_numbers(time_us: NDArray[np.int64], calendar: Calendar) -> NDArray[np.float32]:
     """`(n, len(schema.CONTEXT_NUMBERS)) float32` of moments in UTC microseconds; days are those of UTC."""
-    weekday = (time_us // DAY_US + EPOCH_WEEKDAY - 1) % 7 + 1
-    is_holiday, is_festival = calendar.at(time_us).T
-    columns = {
-        schema.CONTEXT_HOUR: time_us // HOUR_US % 24,
-        schema.CONTEXT_WEEKDAY: weekday,
-        schema.CONTEXT_IS_WEEKEND: weekday >= SATURDAY,
-        schema.CONTEXT_IS_HOLIDAY: is_holiday,
-        schema.CONTEXT_IS_FESTIVAL: is_festival,
-    }
-    numbers = np.empty((len(time_us), len(schema.CONTEXT_NUMBERS)), np.float32)
-    for at, name in enumerate(schema.CONTEXT_NUMBERS):
-        numbers[:, at] = columns[name]
-    return numbers
+    rows = [calendar.at_hour(hour) for hour in (time_us // HOUR_US).tolist()]
+    return np.array(rows, np.float32).reshape(len(rows), len(schema.CONTEXT_NUMBERS))
 
 
 def context_features(

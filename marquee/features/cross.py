@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.data.histories import Histories, Queries
+from marquee.data.sparse_rows import rows_of
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
@@ -46,8 +47,7 @@ def cross_features(
     request_year = 1970 + queries.time_us / (DAY_US * DAYS_A_YEAR)
     age_gap = pairs.user(schema.USER_AGE) - pairs.movie(states.column(schema.ITEM_AUDIENCE_AGE_MEAN))
     male_gap = pairs.user(schema.USER_IS_MALE) - pairs.movie(states.column(schema.ITEM_AUDIENCE_MALE_SHARE))
-    genre, genre_recent = pairs.affinity(movies.genres, pairs.whole, pairs.recent)
-    (people,) = pairs.affinity(movies.people, pairs.whole)
+    genre, genre_recent, people = pairs.affinities(movies)
     year, year_recent = pairs.gap(movies.year[np.newaxis, :])
     popularity, popularity_recent = pairs.gap(states.log_events)
     columns = {
@@ -102,34 +102,46 @@ class _Pairs:
         """Of `(n_moments, n_items)` values, or `(1, n_items)` that never change, each pair's."""
         return self._at(value, self.row, self.item_index)
 
-    def affinity(self, labels: sp.csr_array, *weights: Floats) -> list[Floats]:
-        """Dot product of the history's mean label vector with the candidate's, `(n_pairs,)` per weighting."""
-        histories, n_labels = self.queries.histories, labels.shape[1]
-        event, label, value = _labels_of(labels, histories.item_index)
-        cell = histories.row.take(event) * n_labels + label
-        pair, asked, shown = _labels_of(labels, self.item_index)
-        asked_cell = self.row.take(pair) * n_labels + asked
-        affinities: list[Floats] = []
-        for weight in weights:
-            wanted = np.bincount(cell, weight.take(event) * value, minlength=len(histories) * n_labels)
-            products = wanted.take(asked_cell) * shown
-            affinity = np.bincount(pair, products, minlength=len(self.item_index))
-            affinities.append(np.asarray(affinity, np.float64))
-        return affinities
+    def affinities(self, movies: MovieProfiles) -> Floats:
+        """Dot products of the history's mean label vectors with the candidates', `(3, n_pairs)`.
+
+        Of genres, of genres with recent weights, and of people.
+        """
+        histories = self.queries.histories
+        offsets = histories.offsets.tolist()
+        found = np.empty((3, len(self.item_index)))
+        for query, pairs in self._of_queries:
+            events = slice(offsets[query], offsets[query + 1])
+            watched, asked = histories.item_index[events], self.item_index[pairs]
+            whole, recent = self.whole[events], self.recent[events]
+            genres = movies.wide_genres.take(watched, axis=0)
+            found[:2, pairs] = np.stack([whole, recent]) @ genres @ movies.wide_genres.take(asked, axis=0).T
+            people = rows_of(movies.wide_people, watched).transposed_times(whole[:, np.newaxis])
+            found[2, pairs] = (rows_of(movies.wide_people, asked) @ people)[:, 0]
+        return found
+
+    @cached_property
+    def _of_queries(self) -> list[tuple[int, slice | NDArray[np.int64]]]:
+        """Where the pairs of each query are."""
+        if len(self.queries) == 1:
+            return [(0, slice(0, len(self.row)))]
+        order = np.argsort(self.row, kind="stable")
+        bounds = np.searchsorted(self.row[order], np.arange(len(self.queries) + 1)).tolist()
+        return [(query, order[start:end]) for query, (start, end) in enumerate(pairwise(bounds))]
 
     def gap(self, value: NDArray[np.float32]) -> list[Floats]:
         """Candidate's value minus the history's mean of known values, whole and recent; NaN where unknown."""
         histories, n = self.queries.histories, len(self.queries)
         of_event = self._at(value, histories.row, histories.item_index)
-        known = ~np.isnan(of_event)
-        row, of_known = histories.row[known], of_event[known].astype(np.float64)
+        is_known = ~np.isnan(of_event)
+        known = np.where(is_known, of_event, 0).astype(np.float64)
         of_pair = self.movie(value)
         gaps: list[Floats] = []
-        for weight in (self.whole[known], self.recent[known]):
-            total = np.bincount(row, weight * of_known, minlength=n)
-            share = np.bincount(row, weight, minlength=n)
+        for weight in (self.whole, self.recent):
+            total = np.bincount(histories.row, weight * known, minlength=n)
+            share = np.bincount(histories.row, weight * is_known, minlength=n)
             mean = np.divide(total, share, out=np.full(n, np.nan), where=share > 0)
-            gaps.append(of_pair - mean[self.row])
+            gaps.append(of_pair - mean.take(self.row))
         return gaps
 
     def _at(
@@ -138,16 +150,3 @@ class _Pairs:
         """Values of items as of the moments of these rows' queries, a copy."""
         found = value[0].take(item_index) if len(value) == 1 else value[self.moment[row], item_index]
         return np.asarray(found, np.float32)
-
-
-def _labels_of(
-    labels: sp.csr_array, item_index: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """The labels of many items, flat: position in `item_index`, label, value."""
-    # `take` does what an index in brackets does, in half the time.
-    starts = labels.indptr.take(item_index)
-    lengths = labels.indptr.take(item_index + 1) - starts
-    owner = np.repeat(np.arange(len(item_index)), lengths)
-    # Position of each label of each item in the flat CSR arrays.
-    flat = np.arange(len(owner)) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    return owner, labels.indices.take(flat), labels.data.take(flat)

@@ -1,6 +1,7 @@
 """What is printed about movies, as arrays by dense index."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.data.interactions import Vocabulary
+from marquee.data.sparse_rows import csr_of
 from marquee.features.reader import StateReader
 
 
@@ -24,6 +26,17 @@ class MovieProfiles:
     year: NDArray[np.float32]  # (n_items,) of release, NaN where unknown
     genres: sp.csr_array  # (n_items, n_genres) float32
     people: sp.csr_array  # (n_items, n_people) float32: directors and cast
+
+    @cached_property
+    def wide_genres(self) -> NDArray[np.float64]:
+        """`genres`, dense: they are few."""
+        return self.genres.toarray().astype(np.float64)
+
+    @cached_property
+    def wide_people(self) -> sp.csr_array:
+        """`people` in float64."""
+        people = self.people
+        return csr_of(people.data.astype(np.float64), people.indices, people.indptr, people.shape)
 
     @classmethod
     def read(cls, state: StateReader, items: Vocabulary, *, time_us: int) -> Self:

@@ -16,4 +16,4 @@ def query_features(queries: Queries, calendar: Calendar) -> NDArray[np.float32]:
     histories = queries.histories
     idle = np.where(histories.lengths > 0, (queries.time_us - histories.last_us) / SECOND_US, np.nan)
     context = context_numbers(queries.time_us, calendar)
-    return np.hstack([queries.user_state, idle.astype(np.float32)[:, np.newaxis], context])
+    return np.concatenate([queries.user_state, idle.astype(np.float32)[:, np.newaxis], context], axis=1)

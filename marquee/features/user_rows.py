@@ -92,6 +92,13 @@ def query_of(
     )
 
 
+def seen_items(values: Mapping[str, Any], items: Vocabulary) -> NDArray[np.int32]:
+    """The items of a row's history that the model has, as `query_of` has them, `(n_events,) int32`."""
+    item_index = items.indexes_of(values.get(schema.USER_HISTORY_ITEMS) or ())
+    known: NDArray[np.int32] = item_index[item_index != UNKNOWN_INDEX]
+    return known
+
+
 def query_after(item_ids: Sequence[str], *, time_us: int, items: Vocabulary) -> Queries:
     """A query of somebody of whom nothing is known but what they just chose, a second after the other.
 

@@ -78,7 +78,7 @@ class RatingModel:
             row: `(n_pairs,)` the query of each pair.
             item_index: `(n_pairs,)` the candidate of each pair.
         """
-        user, item = self.fold_in(histories)[row], self.items.mean[item_index]
+        user, item = self.fold_in(histories).take(row, axis=0), self.items.mean.take(item_index, axis=0)
         latent = np.einsum("pk,pk->p", user[:, :-1], item[:, :-1])
         stars = self.mean + latent + user[:, -1] + item[:, -1]
         return np.asarray(np.clip(stars, self.low, self.high), np.float32)

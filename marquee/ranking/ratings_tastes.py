@@ -57,7 +57,9 @@ class Tastes:
 
     def of_users(self, chosen: sp.csr_array | SparseRows) -> Floats:
         """Features of users by their choices, `(n_users, 1 + n_tastes)`; an empty row is of no taste."""
-        place = (chosen @ self._from_item) * _inverse_roots(np.diff(chosen.indptr))[:, np.newaxis]
+        place = (chosen @ self._from_item) * _inverse_roots(chosen.indptr[1:] - chosen.indptr[:-1])[
+            :, np.newaxis
+        ]
         return np.column_stack([np.ones(chosen.shape[0]), _within(place)])
 
 

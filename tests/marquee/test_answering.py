@@ -1,13 +1,15 @@
 """What a server asks of a model: a finished list on every surface."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from marquee import answering as answering_module
 from marquee import schema
-from marquee.answering import SIMILAR, AnsweringModel, Ask, Listed, ShownItem, plain
+from marquee.answering import SIMILAR, AnsweringModel, Ask, Listed, Seen, ShownItem, plain
 from marquee.candidates.surge_board import BoardRow, SurgeBoard
 from marquee.candidates.surges import SurgeConfig
 from marquee.data.histories import Queries
@@ -108,6 +110,36 @@ def test_similar_is_the_recommenders_list_about_the_item(answering):
     assert {(item.route, item.basis, item.reason, item.because) for item in listed.items} == {
         (SIMILAR, SIMILAR, "like Movie 10 (1940)", ("m010",))
     }
+
+
+@pytest.mark.parametrize("n", [5, 90])
+@pytest.mark.parametrize("years", [None, 12])
+def test_similar_is_the_same_whether_it_was_asked_about_before_or_not(answering, monkeypatch, n, years):
+    about, given = index(answering, "m010"), limited(years, *range(20, 40))
+    monkeypatch.setattr(answering_module, "NEAREST", 30)  # too few for a long list
+    first, again = replace(answering, nearest={}), answering
+    again.list_for(Ask(after(again), 1, SIMILAR, about))
+
+    lists = answering.recommender.similar(about, n, restrictions=given)
+
+    expected = answering.recommender.items.decode(lists.item_index[0][lists.item_index[0] >= 0])
+    for each in (first, again, first):
+        assert ids(each.list_for(Ask(after(each), n, SIMILAR, about, given))) == expected
+
+
+def test_home_needs_the_whole_query(answering):
+    with pytest.raises(TypeError, match="whole query"):
+        answering.list_for(Ask(Seen(NOW_US, np.empty(0, np.int32)), 5))
+
+
+@pytest.mark.parametrize("surface", ["popular", "trending", SIMILAR])
+def test_other_lists_are_the_same_of_what_was_seen_and_of_the_whole_query(answering, surface):
+    query = after(answering, *HISTORY)
+    seen = Seen(NOW_US, query.histories.item_index)
+
+    of_seen, whole = (answering.list_for(Ask(each, 12, surface, 3, limited(12))) for each in (seen, query))
+
+    assert of_seen.items == whole.items
 
 
 @pytest.mark.parametrize("why", ["unknown", "above the limit", "excluded"])

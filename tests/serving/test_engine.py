@@ -18,8 +18,9 @@ from marquee.features.request_log import LoggedRequest, read_requests
 from serving import engine as engine_module
 from serving.answered import Answered
 from serving.engine import Engine
-from serving.lists import features_hash, query_for
+from serving.lists import features_hash
 from serving.protocol import Instance
+from serving.user_rows import NOBODY
 from tests.marquee.adapters.exposures.sinks import StuckSink
 from tests.serving.asking import (
     CHILDS_ITEMS,
@@ -335,10 +336,10 @@ def test_features_hash_is_of_the_state_and_changes_with_an_event(own, trained):
 
 def test_features_hash_is_of_the_movies_state_too(engine):
     slot = engine.slots.default
-    query = query_for(slot.answering, Instance(), {}, time_us=1)
-    newer = replace(slot, matrix_version="1" * 32)
+    answered = Answered("r", Instance(), slot, (), NOBODY, [], 1, 1)
+    newer = replace(answered, slot=replace(slot, matrix_version="1" * 32))
 
-    assert features_hash(query, slot) == features_hash(query, slot) != features_hash(query, newer)
+    assert features_hash(answered) == features_hash(answered) != features_hash(newer)
 
 
 def test_sink_that_is_stuck_never_holds_an_answer_and_what_has_no_room_is_counted(trained):
@@ -348,6 +349,7 @@ def test_sink_that_is_stuck_never_holds_an_answer_and_what_has_no_room_is_counte
 
     found = [ask(engine, user_id=f"u{number:03}") for number in range(10)]
 
+    engine.records.flush()
     counts = log.counts
     assert [len(each["items"]) for each in found] == [12] * 10
     assert (counts.offered, counts.written, counts.dropped_full) == (10, 0, 7)

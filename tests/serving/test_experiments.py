@@ -64,6 +64,7 @@ def assignments(prediction: dict[str, Any]) -> dict[str, str]:
 
 def logged(engine: Engine) -> list[Exposure]:
     assert engine.exposures is not None
+    engine.records.flush()
     engine.exposures.close()
     return engine.exposures.sink.exposures  # type: ignore[attr-defined]
 

@@ -19,7 +19,7 @@ def test_history_matrix_holds_recency_weights():
 
     matrix = history_matrix(asked, 3, half_life_events=1)
 
-    assert matrix.toarray().tolist() == [[1, 0, 0.5], [0, 0, 0], [0, 1, 0]]
+    assert matrix.to_csr().toarray().tolist() == [[1, 0, 0.5], [0, 0, 0], [0, 1, 0]]
     assert matrix.data.dtype == np.float32
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marquee.candidates.standing import Standing, SurgingStanding
+from marquee.candidates.standing import Nearest, Standing, SurgingStanding
 from marquee.candidates.union import top_items
 from marquee.data.interactions import UNKNOWN_INDEX
 
@@ -59,3 +59,29 @@ def test_scores_that_are_no_share_are_ordered_with_those_that_surge():
     lately, surge = np.array([3.0, 0.5, 2.0], np.float32), np.array([0, 0.25, 0], np.float32)
 
     assert SurgingStanding(Standing(lately), surge).top(3, set()) == ([0, 2, 1], [3.0, 2.0, 1.75])
+
+
+@given(
+    st.lists(st.sampled_from([-np.inf, 0.25, 0.5, 0.99]), min_size=26, max_size=40),
+    st.integers(1, 40),
+    lengths,
+    hidden_items,
+)
+def test_nearest_are_those_of_the_scores_or_none_where_others_may_be_needed(
+    column: list[float], kept: int, n: int, hidden: set[int]
+):
+    score = np.array(column, np.float32)
+    found = top_items(score[np.newaxis], kept)[0]
+    known = found != UNKNOWN_INDEX
+    nearest = Nearest(found[known], score[found[known]], is_whole=not known.all())
+    mask = np.isin(np.arange(len(score)), list(hidden))
+
+    top = nearest.top(n, mask if hidden else None)
+
+    expected = top_items(without(score, hidden), n)[0]
+    expected = expected[expected != UNKNOWN_INDEX].tolist()
+    if top is None:
+        assert not nearest.is_whole
+        assert len(found) - len(hidden & set(found.tolist())) < n
+    else:
+        assert top == (expected, score[expected].tolist())

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marquee.data.histories import Histories, LabelledMoments
+from marquee.data.histories import LEAST_RECENCY, Histories, LabelledMoments
 from marquee.data.interactions import Ragged
 from tests.factories import events, histories, labelled, queries
 
@@ -33,6 +33,29 @@ def test_recency_weights_halve_with_the_half_life_and_ties_share():
     np.testing.assert_allclose(asked.recency_weights(2), [0.5**1.5, np.sqrt(0.5), np.sqrt(0.5), 1], rtol=1e-6)
     assert asked.recency_weights(None).tolist() == [1, 1, 1, 1]
     assert asked.recency_weights(1).dtype == asked.recency_weights(None).dtype == np.float32
+
+
+def test_event_that_is_ten_half_lives_old_weighs_nothing_and_is_not_recent():
+    asked = histories(
+        [(item, item) for item in range(13)], [], [(1, 5), (2, 5)], [(3, second) for second in range(25)]
+    )
+
+    weights = asked.recency_weights(1)
+    recent = asked.recent(1)
+
+    # Of the first history ten events are later than the third, of the last one than the fifteenth.
+    assert np.flatnonzero(weights[:13]).tolist() == list(range(2, 13))
+    assert weights[2] == LEAST_RECENCY
+    assert recent.lengths.tolist() == [11, 0, 2, 11]
+    assert recent.item_index.tolist() == [*range(2, 13), 1, 2, *([3] * 11)]
+    assert recent.recency_weights(1).tolist() == weights[weights > 0].tolist()
+    assert recent.events_since.tolist() == asked.events_since[weights > 0].tolist()
+
+
+def test_histories_of_which_every_event_counts_are_recent_as_they_are():
+    asked = histories([(0, 1), (1, 2)])
+
+    assert asked.recent(None) is asked.recent(5) is asked
 
 
 def test_events_since_of_no_event_is_empty():

@@ -6,6 +6,7 @@ import pytest
 
 from marquee import schema
 from marquee.errors import ConfigError
+from marquee.features import context as context_module
 from marquee.features.calendar import YEARS_AHEAD, calendar_around, calendar_table
 from marquee.features.context import Calendar, context_features, context_numbers
 
@@ -45,35 +46,50 @@ def test_context_knows_holiday_from_festival_and_both_from_unknown():
     assert table["context_is_festival"].to_list() == [0.0, 1.0, 0.0, None]
 
 
+HOUR, IS_HOLIDAY = (
+    schema.CONTEXT_NUMBERS.index(name) for name in (schema.CONTEXT_HOUR, schema.CONTEXT_IS_HOLIDAY)
+)
+
+
+def holidays(calendar, moments):
+    return context_numbers(moments, calendar)[:, IS_HOLIDAY]
+
+
 def test_calendar_days_begin_at_midnight_utc_and_those_outside_or_left_out_are_unknown():
     table = calendar_table("US", first=date(2026, 12, 24), last=date(2026, 12, 26))
     calendar = Calendar.of(table.filter(table["day"] != date(2026, 12, 24)))
     second = timedelta(seconds=1)
 
-    found = calendar.at(
-        at(
-            CHRISTMAS - second,
-            CHRISTMAS,
-            CHRISTMAS + timedelta(days=1) - second,
-            CHRISTMAS + timedelta(days=2),
-        )
+    moments = at(
+        CHRISTMAS - second, CHRISTMAS, CHRISTMAS + timedelta(days=1) - second, CHRISTMAS + timedelta(days=2)
     )
 
-    np.testing.assert_array_equal(found[:, 0], np.array([np.nan, 1, 1, np.nan], np.float32))
+    np.testing.assert_array_equal(holidays(calendar, moments), np.array([np.nan, 1, 1, np.nan], np.float32))
 
 
 def test_calendar_with_a_hole_knows_nothing_of_the_day_that_it_leaves_out():
     table = calendar_table("US", first=date(2026, 12, 24), last=date(2026, 12, 26))
     calendar = Calendar.of(table.filter(table["day"] != date(2026, 12, 25)))
 
-    found = calendar.at(at(*(CHRISTMAS + timedelta(days=days) for days in (-1, 0, 1))))
+    moments = at(*(CHRISTMAS + timedelta(days=days) for days in (-1, 0, 1)))
 
-    np.testing.assert_array_equal(found[:, 0], np.array([0, np.nan, 0], np.float32))
+    np.testing.assert_array_equal(holidays(calendar, moments), np.array([0, np.nan, 0], np.float32))
 
 
 @pytest.mark.parametrize("table", [None, pl.DataFrame(schema=schema.CALENDAR_SCHEMA)])
 def test_calendar_of_nothing_knows_no_day(table):
-    assert np.isnan(Calendar.of(table).at(at(CHRISTMAS, SATURDAY_NIGHT))).all()
+    assert np.isnan(holidays(Calendar.of(table), at(CHRISTMAS, SATURDAY_NIGHT))).all()
+
+
+def test_calendar_forgets_hours_rather_than_to_grow_without_end(monkeypatch):
+    monkeypatch.setattr(context_module, "KNOWN_HOURS", 3)
+    calendar = Calendar.of(calendar_table("US", first=date(2026, 12, 24), last=date(2026, 12, 26)))
+    moments = at(*(CHRISTMAS + timedelta(hours=hours) for hours in (*range(-2, 9), *range(-2, 9))))
+
+    numbers = context_numbers(moments, calendar)
+
+    assert numbers[:, HOUR].tolist() == 2 * [22, 23, *range(9)]
+    assert len(calendar._known_hours) <= 3
 
 
 def test_numbers_are_those_of_the_table_in_its_order():
