@@ -45,6 +45,16 @@ class Echo:
             return
         if words[1].startswith(b"slow"):
             await self.gate.wait()
+        if words[1] == b"hang up":
+            writer.write(b"$7\r\nhan")
+            writer.close()
+            return
+        if words[1] == b"pieces":
+            for piece in (b"$", b"6\r", b"\npie", b"ces\r\n"):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+            return
         refused = words[1] == b"refuse"
         writer.write(b"-ERR no\r\n" if refused else b"$%d\r\n%s\r\n" % (len(words[1]), words[1]))
 
@@ -133,6 +143,23 @@ def test_refusal_is_an_error_and_the_next_question_is_answered():
     assert run(life) == b"well"
 
 
+def test_answer_that_comes_in_pieces_is_put_together():
+    async def life(server: Echo, connections: LoopConnections) -> tuple[list[bytes], int]:
+        answers = [await connections.ask("GET", word) for word in ("pieces", "whole", "pieces")]
+        return answers, len(server.connections)
+
+    assert run(life) == ([b"pieces", b"whole", b"pieces"], 1)
+
+
+def test_server_that_hangs_up_amid_an_answer_is_an_error_and_the_next_question_gets_a_connection():
+    async def life(server: Echo, connections: LoopConnections) -> tuple[bytes, int]:
+        with pytest.raises(RedisError, match="hung up"):
+            await connections.ask("GET", "hang up")
+        return bytes(await connections.ask("GET", "well")), len(server.connections)
+
+    assert run(life) == (b"well", 2)
+
+
 def test_server_that_is_not_there_is_an_error():
     connections = LoopConnections(lambda: Connection(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0)))
 
@@ -147,7 +174,7 @@ def test_another_event_loop_gets_connections_of_its_own():
         connections._loop = None  # as if that had been another loop's, which is gone
         answer = await connections.ask("GET", "again")
         is_kept = old in connections._idle
-        await old.disconnect()
+        await old.hang_up()
         return bytes(answer), len(server.connections), is_kept
 
     assert run(life) == (b"again", 2, False)
