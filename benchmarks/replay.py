@@ -22,7 +22,8 @@ from benchmarks.machine import describe_machine, in_words
 from benchmarks.replay_real_weeks import DRIFT, POLICIES, SHOCKS, TIMER, Seeded, as_values, data_of, recipe
 from marquee.monitoring.decision import Decision
 from marquee.monitoring.drift_config import DriftPolicyConfig
-from marquee.monitoring.drift_policy import DriftState, Observation, decide
+from marquee.monitoring.drift_policy import DriftState, decide
+from marquee.monitoring.evidence import Observation
 from marquee.observing import SilentObserver
 from marquee.replay.run import Replay
 from marquee.replay.start import Wanted, replay_dataset

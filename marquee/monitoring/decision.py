@@ -17,10 +17,10 @@ from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.drift_policy import (
     POLICY_VERSION,
     DriftState,
-    Observation,
     Outcome,
     decide,
 )
+from marquee.monitoring.evidence import Observation
 from marquee.monitoring.signals import QUALITY, SIGNALS, SOURCE_MIX, SURPRISE, in_logs
 
 

@@ -14,7 +14,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from marquee.monitoring.drift_config import DECLINE, Cause, DriftPolicyConfig
-from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SOURCE_MIX, SURPRISE, WATCHED
+from marquee.monitoring.evidence import Observation, collapsed, is_beyond_doubt, is_worse, loud_inputs
+from marquee.monitoring.signals import QUALITY
 
 POLICY_VERSION: Final = "4"
 """Changes with the rules below, so that a decision says which of them it was made by."""
@@ -23,46 +24,6 @@ Verdict = Literal[
 ]
 _DAY_US: Final = 24 * 3_600_000_000
 _WEEK_US: Final = 7 * _DAY_US
-
-
-class Observation(BaseModel):
-    """What one window showed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    window_id: str
-    ended_at_us: int
-    """UTC microseconds."""
-    bundle_id: str
-    """That served at the end; empty where it is not known, and then an order counts as a promotion."""
-    users: int
-    """Units that were measured."""
-    pool: int
-    """Held-out units."""
-    z: dict[str, float | None]
-    """By signal; None where it was not measured."""
-    surprise: float | None = None
-    source_distance: float | None = None
-    quality: Literal["pass", "warn", "block"] = "pass"
-    """Of the data gate."""
-    learned_events: int = 0
-    """That the model which serves learned from; 0 where it is not known."""
-    known_events: int = 0
-    """Up to the window's end, counted likewise."""
-    learned_users: int = 0
-    """Whose events these were; 0 where it is not known."""
-    known_users: int = 0
-
-    @property
-    def growth(self) -> float | None:
-        """New events, or new users if they are more, by those that the model learned from.
-
-        None where it is not known. Newcomers bring few events each, and tell of more tastes than these count.
-        """
-        if self.learned_events <= 0:
-            return None
-        of_users = self.known_users / self.learned_users if self.learned_users > 0 else 0.0
-        return max(self.known_events / self.learned_events, of_users) - 1
 
 
 class Outcome(BaseModel):
@@ -179,19 +140,19 @@ def _too_few(observation: Observation, config: DriftPolicyConfig) -> str:
 
 
 def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
-    quality_speaks = _is_worse(observation, config)
+    quality_speaks = is_worse(observation, config)
     quality = (*state.quality_votes, quality_speaks)[-config.of_windows :]
-    inputs = (*state.input_votes, bool(_loud(observation, config)))[-config.of_windows :]
+    inputs = (*state.input_votes, bool(loud_inputs(observation, config)))[-config.of_windows :]
     highest = max((z for z in observation.z.values() if z is not None), default=0.0)
     calm = state.calm + 1 if highest < config.calm_below else 0
     ended = calm >= config.calm_windows
-    together = _votes(quality, inputs) >= config.votes or _is_beyond_doubt(observation, config)
+    together = _votes(quality, inputs) >= config.votes or is_beyond_doubt(observation, config)
     return state.model_copy(
         update={
             "quality_votes": quality,
             "input_votes": inputs,
             "calm": calm,
-            "quality_alarm": _collapsed(observation, config)
+            "quality_alarm": collapsed(observation, config)
             or (together and (quality_speaks or sum(quality) >= config.votes))
             or (state.quality_alarm and not ended),
             "input_alarm": (together and (inputs[-1] or sum(inputs) >= config.votes))
@@ -200,57 +161,16 @@ def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfi
     )
 
 
-def _is_worse(observation: Observation, config: DriftPolicyConfig) -> bool:
-    """Whether the lists got worse in this window."""
-    quality_z = observation.z.get(QUALITY)
-    return quality_z is not None and quality_z > config.threshold
-
-
-def _collapsed(observation: Observation, config: DriftPolicyConfig) -> bool:
-    """Whether the lists are so bad that neither a second window nor a cooldown is waited for."""
-    quality_z = observation.z.get(QUALITY)
-    return quality_z is not None and quality_z > config.at_once
-
-
-def _is_beyond_doubt(observation: Observation, config: DriftPolicyConfig) -> bool:
-    """Whether this window needs no second one: evidence of several kinds speaks, or one very loudly."""
-    kinds = set(_loud(observation, config).values())
-    return len(kinds) + _is_worse(observation, config) >= config.kinds_at_once or any(
-        z is not None and z > config.at_once and KINDS[column] != WATCHED
-        for z, column in ((observation.z.get(name), column) for name, column in SIGNALS.items())
-    )
-
-
 def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:
     """Of the last windows, those in which either tier spoke."""
     return sum(a or b for a, b in zip(quality, inputs, strict=True))
 
 
-def _loud(observation: Observation, config: DriftPolicyConfig) -> dict[str, str]:
-    """Tier B's signals that speak in this window, the loudest first: in words, with the kind of each."""
-    found = [
-        (z, name)
-        for name in SIGNALS
-        if name not in {QUALITY, SURPRISE}
-        and (z := observation.z.get(name)) is not None
-        and z > config.threshold
-    ]
-    loud = {f"{name} z = {z:.1f}": KINDS[SIGNALS[name]] for z, name in sorted(found, reverse=True)}
-    distance = observation.source_distance
-    if (
-        distance is not None
-        and distance >= config.source_distance
-        and observation.users >= config.users_to_act
-    ):
-        loud[f"source mix at a distance of {distance:.2f}"] = KINDS[SIGNALS[SOURCE_MIX]]
-    return loud
-
-
 def _judged(state: DriftState, observation: Observation, config: DriftPolicyConfig, key: str) -> Outcome:
     quality_z = observation.z.get(QUALITY)
-    loud = list(_loud(observation, config))
+    loud = list(loud_inputs(observation, config))
     worse = [f"{QUALITY} z = {quality_z:.1f}"] if quality_z is not None else []
-    spoken = [*(worse if _is_worse(observation, config) else []), *loud]
+    spoken = [*(worse if is_worse(observation, config) else []), *loud]
     if state.quality_alarm or state.input_alarm:
         tier: Literal["A", "B"] = "A" if state.quality_alarm else "B"
         heard = [*worse, *loud] if tier == "A" else loud
@@ -277,7 +197,7 @@ def _hold(state: DriftState, observation: Observation, config: DriftPolicyConfig
     if observation.users < config.users_to_act:
         return f"{observation.users} users are too few to act on: {config.users_to_act} are needed"
     # Lists that collapsed can't wait: a cooldown is for a model that has yet to show what it does.
-    must_wait = not _collapsed(observation, config)
+    must_wait = not collapsed(observation, config)
     if must_wait and state.cooldown_left:
         return f"the cooldown lasts {state.cooldown_left} more windows, this one included"
     if must_wait and observation.ended_at_us < state.cooldown_until_us:
@@ -308,7 +228,7 @@ def _refreshed(
         return outcome
     reason = f"The data has grown by {growth:.0%} since the model learned. {outcome.reason}"
     is_enough = outcome.verdict != "insufficient" and observation.users >= config.users_to_act
-    if is_enough and _is_worse(observation, config):
+    if is_enough and is_worse(observation, config):
         return outcome.model_copy(update={"verdict": "retrain", "reason": reason, "tier": "A"})
     verdict: Verdict = "retrain" if outcome.verdict == "report" else "refresh"
     return outcome.model_copy(update={"verdict": verdict, "reason": reason})

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee.monitoring.drift_config import DriftPolicyConfig
-from marquee.monitoring.drift_policy import DriftState, Observation, Outcome, decide
+from marquee.monitoring.drift_policy import DriftState, Outcome, decide
+from marquee.monitoring.evidence import Observation
 from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SURPRISE
 
 HOUR_US = 3_600_000_000
