@@ -21,6 +21,7 @@ from marquee.monitoring.drift_policy import (
     decide,
 )
 from marquee.monitoring.evidence import Observation
+from marquee.monitoring.omnibus import OMNIBUS, together
 from marquee.monitoring.signals import QUALITY, SIGNALS, SOURCE_MIX, SURPRISE, in_logs
 
 
@@ -32,7 +33,7 @@ class SignalFacts(_Document):
     """Of one signal; None where it was not measured."""
 
     raw: float | None = None
-    """A distance, or a test's value."""
+    """A distance, or a test's value; none of all kinds together."""
     statistic: float | None = None
     """In logs, but for NDCG's."""
     usual: float | None = None
@@ -78,6 +79,7 @@ class Decision(_Document):
     window: WindowFacts
     quality: QualityFacts = QualityFacts()
     signals: dict[str, SignalFacts]
+    """By name, and of all kinds together by `OMNIBUS`."""
     z: dict[str, float | None]
     surprise: float | None
     source_distance: float | None
@@ -219,14 +221,24 @@ def _row(name: str, facts: SignalFacts, z: float | None) -> str:
 
 def _signals(raw: Numbers | None, null: Null | None) -> dict[str, SignalFacts]:
     if raw is None:
-        return {name: SignalFacts() for name in SIGNALS}
+        return {name: SignalFacts() for name in (*SIGNALS, OMNIBUS)}
     logs = in_logs(raw)
     absent = np.full(len(raw), np.nan)
     mean, deviation = (absent, absent) if null is None else (null.mean, null.deviation)
-    return {
+    found = {
         name: SignalFacts(raw=_number(a), statistic=_number(b), usual=_number(c), deviation=_number(d))
         for name, a, b, c, d in zip(SIGNALS, raw, logs, mean, deviation, strict=True)
     }
+    return {**found, OMNIBUS: _omnibus(logs, null)}
+
+
+def _omnibus(logs: Numbers, null: Null | None) -> SignalFacts:
+    if null is None:
+        return SignalFacts()
+    z = null.z(logs)
+    usual, deviation = null.omnibus(~np.isnan(z))
+    statistic = float(together(z[None])[0])
+    return SignalFacts(statistic=statistic, usual=_number(usual), deviation=_number(deviation))
 
 
 def _observation(

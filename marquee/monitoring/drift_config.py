@@ -26,6 +26,9 @@ class DriftPolicyConfig(BaseModel):
     of_windows: int = Field(default=3, ge=1)
     kinds_at_once: int = Field(default=2, ge=2)
     """So many kinds of evidence (`signals.KINDS`) that speak in one window need no second window."""
+    omnibus: float = Field(default=3.5, gt=0)
+    """All kinds of evidence together are an alarm above this z, in one window or over the last two:
+    docs/decisions/0024-omnibus.md."""
     calm_below: float = Field(default=2.0, gt=0)
     """A window with no z above this is calm."""
     calm_windows: int = Field(default=3, ge=1)

@@ -3,9 +3,10 @@
 Tier 0 is the data gate: it blocks, and never asks for a training. Tier A is the quality of the lists on
 labels that have come in since, tier B what goes in and out of the model, tier C a surge of single items,
 which the trending surface answers. An alarm needs some of the last windows, A speaking in one and B in
-another being as good as one of them in both, or evidence of several kinds in one; it acts once, waits out a
-cooldown, and ends only after calm windows. Whatever the tiers say, a model that has too little of the data
-behind it is refreshed: trained anew without an alarm. The constants are judgement, settled by replay.
+another being as good as one of them in both, or evidence of several kinds in one, or all kinds together over
+one or two; it acts once, waits out a cooldown, and ends only after calm windows. Whatever the tiers say, a
+model that has too little of the data behind it is refreshed: trained anew without an alarm. The constants are
+judgement, settled by replay.
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,18 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from marquee.monitoring.drift_config import DECLINE, Cause, DriftPolicyConfig
-from marquee.monitoring.evidence import Observation, collapsed, is_beyond_doubt, is_worse, loud_inputs
+from marquee.monitoring.evidence import (
+    Observation,
+    collapsed,
+    gathered,
+    is_beyond_doubt,
+    is_worse,
+    loud_inputs,
+)
+from marquee.monitoring.omnibus import OMNIBUS
 from marquee.monitoring.signals import QUALITY
 
-POLICY_VERSION: Final = "4"
+POLICY_VERSION: Final = "5"
 """Changes with the rules below, so that a decision says which of them it was made by."""
 Verdict = Literal[
     "none", "watch", "surge", "report", "refresh", "retrain", "insufficient", "blocked", "stale"
@@ -62,6 +71,10 @@ class DriftState(BaseModel):
     """End of the last window that was decided on."""
     quality_votes: tuple[bool, ...] = ()
     input_votes: tuple[bool, ...] = ()
+    omnibus: float | None = None
+    """z of all kinds of evidence together in the last window; None where that was not judged."""
+    gathered: float | None = None
+    """That, or with the window before if the two say more."""
     quality_alarm: bool = False
     input_alarm: bool = False
     calm: int = 0
@@ -99,8 +112,9 @@ def decide(
     if observation.quality == "block":
         why = "The data gate found a broken feed: mend it, then look again."
         outcome = Outcome(key=key, verdict="blocked", tier="0", reason=why)
-        return outcome, _left(state, observation, config, outcome)
+        return outcome, _left(_interrupted(state), observation, config, outcome)
     if few := _too_few(observation, config):
+        state = _interrupted(state)
         outcome = Outcome(key=key, verdict="insufficient", reason=few)
     else:
         state = _voted(state, observation, config)
@@ -139,18 +153,27 @@ def _too_few(observation: Observation, config: DriftPolicyConfig) -> str:
     return ""
 
 
+def _interrupted(state: DriftState) -> DriftState:
+    """After a window that nobody could judge, the one before it is not the last any more."""
+    return state.model_copy(update={"omnibus": None, "gathered": None})
+
+
 def _voted(state: DriftState, observation: Observation, config: DriftPolicyConfig) -> DriftState:
     quality_speaks = is_worse(observation, config)
     quality = (*state.quality_votes, quality_speaks)[-config.of_windows :]
-    inputs = (*state.input_votes, bool(loud_inputs(observation, config)))[-config.of_windows :]
+    both = gathered(state.omnibus, observation.z.get(OMNIBUS))
+    is_spread = both is not None and both > config.omnibus
+    inputs = (*state.input_votes, is_spread or bool(loud_inputs(observation, config)))[-config.of_windows :]
     highest = max((z for z in observation.z.values() if z is not None), default=0.0)
     calm = state.calm + 1 if highest < config.calm_below else 0
     ended = calm >= config.calm_windows
-    together = _votes(quality, inputs) >= config.votes or is_beyond_doubt(observation, config)
+    together = _votes(quality, inputs) >= config.votes or is_spread or is_beyond_doubt(observation, config)
     return state.model_copy(
         update={
             "quality_votes": quality,
             "input_votes": inputs,
+            "omnibus": observation.z.get(OMNIBUS),
+            "gathered": both,
             "calm": calm,
             "quality_alarm": collapsed(observation, config)
             or (together and (quality_speaks or sum(quality) >= config.votes))
@@ -169,6 +192,8 @@ def _votes(quality: tuple[bool, ...], inputs: tuple[bool, ...]) -> int:
 def _judged(state: DriftState, observation: Observation, config: DriftPolicyConfig, key: str) -> Outcome:
     quality_z = observation.z.get(QUALITY)
     loud = list(loud_inputs(observation, config))
+    if state.gathered is not None and state.gathered > config.omnibus:
+        loud.append(f"all kinds together z = {state.gathered:.1f}")
     worse = [f"{QUALITY} z = {quality_z:.1f}"] if quality_z is not None else []
     spoken = [*(worse if is_worse(observation, config) else []), *loud]
     if state.quality_alarm or state.input_alarm:
@@ -250,7 +275,15 @@ def _left(
             update["pending"] = "refresh" if outcome.verdict == "refresh" else "alarm"
         else:
             reset = DriftState().model_dump(
-                include={"quality_votes", "input_votes", "quality_alarm", "input_alarm", "calm"}
+                include={
+                    "quality_votes",
+                    "input_votes",
+                    "omnibus",
+                    "gathered",
+                    "quality_alarm",
+                    "input_alarm",
+                    "calm",
+                }
             )
             update |= {**reset, **_cooldown(observation, config)}
     return state.model_copy(update=update)

@@ -1,5 +1,6 @@
 """What one window showed, and what of it speaks: numbers above the thresholds, and of which kind they are."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +24,7 @@ class Observation(BaseModel):
     pool: int
     """Held-out units."""
     z: dict[str, float | None]
-    """By signal; None where it was not measured."""
+    """By signal, and of all kinds together by `OMNIBUS`; None where it was not measured."""
     surprise: float | None = None
     source_distance: float | None = None
     quality: Literal["pass", "warn", "block"] = "pass"
@@ -58,6 +59,16 @@ def collapsed(observation: Observation, config: DriftPolicyConfig) -> bool:
     """Whether the lists are so bad that neither a second window nor a cooldown is waited for."""
     quality_z = observation.z.get(QUALITY)
     return quality_z is not None and quality_z > config.at_once
+
+
+def gathered(before: float | None, now: float | None) -> float | None:
+    """The omnibus z of the last two windows as one, or of the newest alone if that is more.
+
+    Two independent z's have a sum of variance two. Source: Stouffer et al. (1949), The American Soldier.
+    """
+    if now is None or before is None:
+        return now
+    return max(now, (before + now) / math.sqrt(2))
 
 
 def is_beyond_doubt(observation: Observation, config: DriftPolicyConfig) -> bool:

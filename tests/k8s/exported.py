@@ -16,6 +16,7 @@ from marquee.experiments.decision import Action
 from marquee.monitoring import drift_policy, gauges, quality
 from marquee.monitoring.canary_state import Phase
 from marquee.monitoring.drift_readings import TIERS
+from marquee.monitoring.omnibus import OMNIBUS
 from marquee.monitoring.signals import SIGNALS
 from marquee.online_metrics.readings import BY_METRIC
 from serving.housekeeping import follow
@@ -53,7 +54,7 @@ def known_values() -> dict[tuple[str, str], frozenset[str]]:
         (gauges.NEWEST_ROW.name, "source"): frozenset(quality.SOURCE_SCHEMAS),
         (gauges.DRIFT_DECISION.name, "tier"): frozenset(TIERS),
         (gauges.DRIFT_VERDICT.name, "verdict"): frozenset(get_args(drift_policy.Verdict)),
-        (gauges.DRIFT_Z.name, "signal"): frozenset(SIGNALS),
+        (gauges.DRIFT_Z.name, "signal"): frozenset({*SIGNALS, OMNIBUS}),
         (gauges.CANARY_PHASE.name, "phase"): frozenset(get_args(Phase)),
         (gauges.EXPERIMENT_ACTION.name, "action"): frozenset(get_args(Action)),
         (gauges.ONLINE_LOW.name, "metric"): frozenset(BY_METRIC),

@@ -6,8 +6,17 @@ import pytest
 
 from marquee.errors import ConfigError
 from marquee.monitoring.calibration import Null
-from marquee.monitoring.decision import Decision, WindowFacts, as_markdown, decide_on, read_state, replay
+from marquee.monitoring.decision import (
+    Decision,
+    SignalFacts,
+    WindowFacts,
+    as_markdown,
+    decide_on,
+    read_state,
+    replay,
+)
 from marquee.monitoring.drift_policy import DriftState
+from marquee.monitoring.omnibus import OMNIBUS
 from marquee.monitoring.signals import QUALITY, SIGNALS
 
 WINDOW = WindowFacts(
@@ -21,13 +30,15 @@ WINDOW = WindowFacts(
 )
 
 
+MEAN = np.array([0.0 if name == QUALITY else np.log(0.1) for name in SIGNALS])
+DRAWS = np.random.default_rng(0).normal(size=(60, len(SIGNALS)))
+NULL = Null(MEAN, np.full(len(SIGNALS), 0.5), 80, 450, DRAWS)
+
+
 def made(*, quality_t: float = 0.0, state: DriftState | None = None) -> Decision:
     raw = np.full(len(SIGNALS), 0.1)
     raw[list(SIGNALS).index(QUALITY)] = quality_t
-    mean = np.full(len(SIGNALS), np.log(0.1))
-    mean[list(SIGNALS).index(QUALITY)] = 0.0
-    null = Null(mean, np.full(len(SIGNALS), 0.5), 80, 450)
-    return decide_on(WINDOW, raw=raw, null=null, state=state or DriftState())
+    return decide_on(WINDOW, raw=raw, null=NULL, state=state or DriftState())
 
 
 def test_z_is_the_distance_from_the_usual_in_deviations():
@@ -36,6 +47,30 @@ def test_z_is_the_distance_from_the_usual_in_deviations():
     assert decision.z[QUALITY] == pytest.approx(1.5 / 0.5)
     assert decision.z["genre_psi"] == pytest.approx(0)
     assert decision.signals["genre_psi"].raw == 0.1
+
+
+def test_all_kinds_together_are_held_against_the_simulated_windows():
+    usual, deviation = NULL.omnibus(np.full(len(SIGNALS), True))
+
+    decision = made(quality_t=1.5)
+
+    assert decision.signals[OMNIBUS] == SignalFacts(statistic=3.0, usual=usual, deviation=deviation)
+    assert decision.z[OMNIBUS] == pytest.approx((3.0 - usual) / deviation)
+
+
+def test_decision_of_before_there_was_such_a_thing_is_read_and_made_again(tmp_path: Path):
+    content = json.loads(made(quality_t=3.0).to_json())
+    for part in ("signals", "z"):
+        del content[part][OMNIBUS]
+    for part in ("state_before", "state_after"):
+        del content[part]["omnibus"], content[part]["gathered"]
+    del content["policy"]["omnibus"]
+    path = tmp_path / "decision.json"
+    path.write_text(json.dumps(content))
+
+    again = replay(Decision.read(path))
+
+    assert (again.is_same, again.outcome.verdict) == (True, "retrain")
 
 
 @pytest.mark.parametrize("quality_t", [0.0, 2.0, 4.0])
@@ -90,7 +125,7 @@ def test_markdown_names_the_verdict_its_reason_and_each_signal():
     text = as_markdown(made(quality_t=4.0))
 
     assert text.startswith("**retrain**: ndcg_t z = 8.0")
-    assert all(f"| {name} |" in text for name in SIGNALS)
+    assert all(f"| {name} |" in text for name in (*SIGNALS, OMNIBUS))
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"{}", b"[1]"])

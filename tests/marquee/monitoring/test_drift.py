@@ -95,6 +95,22 @@ def test_shock_asks_for_a_training_within_two_windows(name: str):
         assert loud & seen_by, (stream, second.z)
 
 
+def test_few_newcomers_ask_for_a_training_though_no_signal_speaks():
+    """Their evidence is spread: short histories, other lists, worse ones, each by two to four deviations."""
+    streams = [
+        decisions(
+            [lived(N, seed=3000 + 10 * stream + number, shock=Shock(newcomers=0.25)) for number in (0, 1)]
+        )
+        for stream in range(6)
+    ]
+
+    unheard = [made for made in streams if all(max(each.z[name] for name in SIGNALS) < 4 for each in made)]
+
+    assert len(unheard) >= 4
+    assert sum("retrain" in {each.outcome.verdict for each in made} for made in unheard) >= 3
+    assert sum("retrain" in {each.outcome.verdict for each in made} for made in streams) >= 5
+
+
 def test_surge_of_one_title_is_told_and_trains_nothing():
     made = decisions([lived(N, seed=2000, shock=Shock(title_share=0.6))])[0]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from marquee.monitoring.drift_config import DriftPolicyConfig
 from marquee.monitoring.drift_policy import DriftState, Outcome, decide
 from marquee.monitoring.evidence import Observation
+from marquee.monitoring.omnibus import OMNIBUS
 from marquee.monitoring.signals import KINDS, QUALITY, SIGNALS, SURPRISE
 
 HOUR_US = 3_600_000_000
@@ -141,6 +142,63 @@ def test_input_beyond_all_doubt_waits_for_a_cooldown():
     assert verdicts(*promoted, loud(3, "age_wasserstein", 9.0, bundle_id="two"))[-1] == "report"
 
 
+def spread(number: int, z: float | None, **differences) -> Observation:
+    """No signal is loud, and all kinds together are so many deviations from the usual."""
+    return seen(number, z={**dict.fromkeys(SIGNALS, 1.9), OMNIBUS: z}, **differences)
+
+
+def test_evidence_spread_over_many_kinds_needs_no_second_window():
+    outcome = run(spread(0, 3.6))[0]
+
+    assert (outcome.verdict, outcome.tier, outcome.cause) == ("retrain", "B", "drift")
+    assert outcome.reason == "all kinds together z = 3.6 (1 of the last 3 windows)."
+    assert verdicts(spread(0, 3.5)) == ["none"]
+    assert verdicts(spread(0, 3.6), omnibus=3.6) == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("z", "said"),
+    [
+        ((2.9, 3.2), ["none", "retrain"]),  # (2.9 + 3.2) / √2 = 4.3
+        ((3.2, 1.8), ["none", "retrain"]),  # 3.54
+        ((3.2, 1.7), ["none", "none"]),  # 3.46
+        ((2.9, 0.5, 2.9), ["none", "none", "none"]),  # of two windows in a row
+        ((2.9, None, 3.2), ["none", "none", "none"]),  # what was not measured is no window between
+        ((-3.0, 3.6), ["none", "retrain"]),  # a quiet window takes nothing away
+    ],
+)
+def test_evidence_gathers_over_two_windows(z, said):
+    assert verdicts(*(spread(number, each) for number, each in enumerate(z))) == said
+
+
+@pytest.mark.parametrize("fault", [{"quality": "block"}, {"users": 20}])
+def test_window_that_nobody_could_judge_is_not_gathered_and_parts_those_around_it(fault):
+    unheard = spread(1, 9.0, **fault)
+
+    assert verdicts(spread(0, 3.2), unheard, spread(2, 3.2))[-1] == "none"
+    assert verdicts(spread(0, 3.2), unheard, spread(2, 2.9), spread(3, 2.9))[-2:] == ["none", "retrain"]
+
+
+def test_promotion_forgets_what_was_gathered_and_a_refresh_does_not():
+    grown = spread(0, 3.2, learned_events=100, known_events=120)
+    alarmed = [loud(0), loud(1, z=4.5)]
+
+    assert verdicts(grown, spread(1, 3.2, bundle_id="two")) == ["refresh", "retrain"]
+    assert verdicts(*alarmed, spread(2, 3.2, bundle_id="two"))[-1] == "none"
+
+
+def test_spread_evidence_waits_for_a_cooldown():
+    promoted = [loud(0), loud(1), seen(2, bundle_id="two")]
+
+    assert verdicts(*promoted, spread(3, 9.0, bundle_id="two"))[-1] == "report"
+
+
+def test_lists_that_got_worse_in_it_make_it_a_decline():
+    worse = spread(0, 3.6).model_copy(update={"z": {QUALITY: 4.2, OMNIBUS: 3.6}})
+
+    assert run(worse)[0].cause == "decline"
+
+
 def test_source_mix_is_evidence_of_its_kind():
     assert verdicts(loud(0, source_distance=0.12)) == ["retrain"]
     assert verdicts(loud(0, "top_score_wasserstein", source_distance=0.12)) == ["watch"]
@@ -269,8 +327,8 @@ def test_older_window_changes_nothing():
 
 
 def test_key_names_policy_window_and_bundle():
-    assert run(seen(3))[0].key == "4-w3-one"
-    assert run(seen(3, bundle_id=""))[0].key == "4-w3-unknown"
+    assert run(seen(3))[0].key == "5-w3-one"
+    assert run(seen(3, bundle_id=""))[0].key == "5-w3-unknown"
 
 
 def test_signals_that_were_not_measured_say_nothing():

@@ -7,6 +7,7 @@ import polars as pl
 from marquee.monitoring.decision import Decision, QualityFacts, WindowFacts, decide_on
 from marquee.monitoring.drift_policy import DriftState
 from marquee.monitoring.drift_readings import readings
+from marquee.monitoring.omnibus import OMNIBUS
 from marquee.monitoring.quality import QualityReport
 from marquee.monitoring.signals import QUALITY, SIGNALS
 from tests.marquee.monitoring.test_decision import made
@@ -27,7 +28,7 @@ def test_window_is_drawn_with_its_signals_and_verdict():
     )  # fmt: skip
     drawn = of(made(quality_t=2.25, state=state), look({"users": users(), "interactions": events()}))
 
-    assert {name[1] for name in drawn if name[0] == "marquee_drift_z"} == set(SIGNALS)
+    assert {name[1] for name in drawn if name[0] == "marquee_drift_z"} == {*SIGNALS, OMNIBUS}
     assert drawn["marquee_drift_z", QUALITY] == 2.25 / 0.5
     assert [drawn["marquee_drift_decision", tier] for tier in "0ABC"] == [0.0, 1.0, 0.0, 0.0]
     assert drawn["marquee_drift_verdict", "report"] == 1.0  # the cooldown holds the training back
