@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Policies of retraining, replayed.")
     parser.add_argument("--datasets", nargs="+", default=["ml-100k", "synthetic"])
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[22, 23, 24], help="the first also without shocks"
+        "--seeds", type=int, nargs="+", default=[25, 26, 27, 28], help="the first also without shocks"
     )
     parser.add_argument(
         "--still", type=int, default=3, help="streams without drift, and of each set of shocks"

@@ -131,6 +131,10 @@ def measure(engine: Engine, read: ReadRow, users: list[str], surface: str, item:
         "counted": cpu_us(engine._count, waiting),
         "exposure made": cpu_us(exposure, waiting),
         "exposure encoded": cpu_us(ExposureLine.of, [exposure(each) for each in waiting]),
+        "noted: hashed, counted, logged": cpu_us(engine._note, waiting),
+        f"noted {1e3 * PAUSE_S:g} ms after the one before": cpu_us(
+            engine._note, waiting[:AFTER_A_PAUSE], pause_s=PAUSE_S
+        ),
         **traces(waiting),
     }
     return parts | {"engine as a whole": asyncio.run(whole(engine, instances))}
