@@ -1,8 +1,8 @@
 """Counting and logging answers, a few at a time.
 
-While nobody asks, others fill the processor's caches: to note one answer then takes several times as long as
-to note it after another ("noted" in benchmarks/results/serving.md). So answers wait for each other, behind the
-back of those who asked.
+While nobody asks, others fill the processor's caches: to note one answer then takes several times as long
+as to note it after another ("noted" in benchmarks/results/serving.md). So answers wait for each other, behind
+the back of those who asked.
 """
 
 import asyncio
