@@ -73,8 +73,9 @@ def served(
     module: str = "serving",
     environment: Mapping[str, str] | None = None,
     core: int | None = None,
+    root: Path = ROOT,
 ) -> Iterator[Served]:
-    """`python -m serving` on a free loopback port until the block ends; then it is ended by its process id.
+    """`python -m serving` of a checkout on a free loopback port until the block ends; then it is ended by its process id.
 
     Raises:
         SystemExit: it ended or did not become ready; with the end of its log.
@@ -86,7 +87,7 @@ def served(
         began = time.perf_counter()
         process = subprocess.Popen(
             pinned(core, words),
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, **(environment or {})},
             stdout=stream,
             stderr=stream,

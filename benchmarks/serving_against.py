@@ -11,8 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import served as places
-from benchmarks.served import end_in_order
+from benchmarks.served import ROOT, end_in_order
 from benchmarks.serving import RATE, SURFACES
 from benchmarks.serving_stage import stage
 
@@ -21,15 +20,11 @@ FIGURES: Final = ("cpu_ms", "p50", "p99")
 
 def measure(before: Path, seconds: float, turns: int) -> dict[str, tuple[list[dict[str, Any]], ...]]:
     """Figures of each turn by surface: of the server before, and of this one."""
-    here = places.ROOT
     with stage() as place, ExitStack() as open_servers:
-        servers = []
-        for name, root in (("before", before.resolve()), ("now", here)):
-            places.ROOT = root  # type: ignore[misc]  # where a server's process begins, and so what it imports
-            try:
-                servers.append(open_servers.enter_context(place.server(name)))
-            finally:
-                places.ROOT = here  # type: ignore[misc]
+        servers = [
+            open_servers.enter_context(place.server(name, root=root))
+            for name, root in (("before", before.resolve()), ("now", ROOT))
+        ]
         found: dict[str, tuple[list[dict[str, Any]], ...]] = {}
         for turn in range(turns):
             for surface in ("home", *SURFACES):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.online_features import REDIS_PROFILE, filled, redis_server
-from benchmarks.served import DATASET, Cores, Served, loaded, run_of, served, write_people
+from benchmarks.served import DATASET, ROOT, Cores, Served, loaded, run_of, served, write_people
 from marquee.settings import Settings
 
 
@@ -25,12 +25,14 @@ class Stage:
     store: str
 
     @contextmanager
-    def server(self, name: str, *options: str, module: str = "serving") -> Iterator[Served]:
+    def server(
+        self, name: str, *options: str, module: str = "serving", root: Path = ROOT
+    ) -> Iterator[Served]:
         """One of its own log and exposures, on the servers' core."""
         environment = {**self.environment, "MARQUEE_EXPOSURES": str(self.folder / name)}
         log, core = self.folder / f"{name}.log", self.cores.server
         with served(
-            log, self.model_dir, *options, module=module, environment=environment, core=core
+            log, self.model_dir, *options, module=module, environment=environment, core=core, root=root
         ) as found:
             yield found
 
