@@ -75,7 +75,7 @@ def served(
     core: int | None = None,
     root: Path = ROOT,
 ) -> Iterator[Served]:
-    """`python -m serving` of a checkout on a free loopback port until the block ends; then it is ended by its process id.
+    """`python -m serving` of a checkout on a free loopback port until the block ends, then ended by its pid.
 
     Raises:
         SystemExit: it ended or did not become ready; with the end of its log.

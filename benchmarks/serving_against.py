@@ -29,7 +29,8 @@ def measure(before: Path, seconds: float, turns: int) -> dict[str, tuple[list[di
         for turn in range(turns):
             for surface in ("home", *SURFACES):
                 words = ("--rate", str(RATE), "--seconds", str(seconds), "--seed", str(turn))
-                for kept, server in zip(found.setdefault(surface, ([], [])), servers, strict=True):
+                pairs = list(zip(found.setdefault(surface, ([], [])), servers, strict=True))
+                for kept, server in pairs[:: -1 if turn % 2 else 1]:  # whoever is first meets a colder host
                     kept.append(place.load(server, *words, "--surfaces", surface))
     return found
 
