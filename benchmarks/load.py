@@ -8,8 +8,9 @@ the time of each counts from when it was due: a server that stops for a second d
 meanwhile, and all of that is in the figures. With clients (a closed loop) each asks again when it has its
 answer: what a server can do at most, and no measure of how long anyone waits.
 
-Run in a process of its own, so that it takes nothing from the server's interpreter. Prints one line of JSON;
-with the server's process id, its CPU time over the measured time stands there, too.
+Run in a process of its own, so that it takes nothing from the server's interpreter, and with little between a
+request and the wire (`benchmarks.load_connections`): what a client takes would count as the server's. Prints
+one line of JSON; with the server's process id, its CPU time over the measured time stands there, too.
 """
 
 import argparse
@@ -26,10 +27,11 @@ from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import numpy as np
 import orjson
 import psutil
+
+from benchmarks.load_connections import Connections
 
 MODEL: Final = "marquee"
 MAX_SECONDS: Final = 7200.0
@@ -40,6 +42,10 @@ TIMEOUT_S: Final = 10.0
 """After this a request is an error."""
 BODIES: Final = 4096
 """Made before the clock starts, and sent again and again."""
+WATCH_S: Final = 0.0005
+"""So long before a request is due its sender no longer sleeps: a virtual machine's timers are as late."""
+WATCH_SHARE: Final = 0.1
+"""Of the time that may go into that."""
 SIMILAR: Final = "similar"
 
 
@@ -77,9 +83,9 @@ class Tally:
     empty: int = 0
     n_bytes: int = 0
 
-    def note(self, due: float, began: float, fault: str | None, content: bytes) -> None:
+    def note(self, due: float, began: float, ended: float, fault: str | None, content: bytes) -> None:
         """Count one answer, good or bad."""
-        self.milliseconds.append(1e3 * (time.perf_counter() - due))
+        self.milliseconds.append(1e3 * (ended - due))
         self.late_ms.append(1e3 * (began - due))
         if fault is not None:
             self.errors[fault] += 1
@@ -123,27 +129,28 @@ def arrivals(load: Load, rate: float) -> Iterator[float]:
 class Sender:
     """Sends bodies to one address."""
 
-    session: aiohttp.ClientSession
-    url: str
+    connections: Connections
     tally: Tally
 
     async def send(self, body: bytes, due: float) -> None:
         """One request; whatever becomes of it is counted."""
         began, content = time.perf_counter(), b""
         try:
-            async with self.session.post(self.url, data=body) as answer:
-                content = await answer.read()
-                fault = None if answer.status == 200 else f"HTTP {answer.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
-            fault = type(error).__name__
-        self.tally.note(due, began, fault, content)
+            status, content, ended = await self.connections.post(body)
+            fault = None if status == 200 else f"HTTP {status}"
+        except OSError as error:  # TimeoutError is one, too
+            fault, ended = type(error).__name__, time.perf_counter()
+        self.tally.note(due, began, ended, fault, content)
 
     async def open_loop(self, load: Load, rate: float, made: Sequence[bytes]) -> None:
         """Each when it is due."""
         start, running = time.perf_counter(), set[asyncio.Task[None]]()
+        watch_s = min(WATCH_S, WATCH_SHARE / rate)
         for at, body in zip(arrivals(load, rate), cycle(made), strict=False):
             # Those that are late already leave at once, but let the answers in between them in.
-            await asyncio.sleep(max(0.0, start + at - time.perf_counter()))
+            await asyncio.sleep(max(0.0, start + at - watch_s - time.perf_counter()))
+            while time.perf_counter() < start + at:
+                await asyncio.sleep(0)
             task = asyncio.create_task(self.send(body, start + at))
             running.add(task)
             task.add_done_callback(running.discard)
@@ -168,22 +175,19 @@ async def run(load: Load, url: str, people: Mapping[str, Sequence[str]], pid: in
     made = bodies(load, people)
     address = f"{url}/v1/models/{MODEL}:predict"
     server = None if pid is None else psutil.Process(pid)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CLIENTS),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-        headers={"Content-Type": "application/json"},
-    ) as session:
-        for body in islice(made[::-1], load.warm_up):
-            await Sender(session, address, Tally()).send(body, time.perf_counter())
-        sender = Sender(session, address, Tally())
-        sending: Coroutine[Any, Any, None] = (
-            sender.closed_loop(load, made) if load.rate is None else sender.open_loop(load, load.rate, made)
-        )
-        before, own, start = cpu_seconds(server), time.process_time(), time.perf_counter()
-        await sending
-        took = time.perf_counter() - start
-        own_share = (time.process_time() - own) / took
-        after = cpu_seconds(server)
+    connections = Connections(address, most=MAX_CLIENTS, timeout_s=TIMEOUT_S)
+    for body in islice(made[::-1], load.warm_up):
+        await Sender(connections, Tally()).send(body, time.perf_counter())
+    sender = Sender(connections, Tally())
+    sending: Coroutine[Any, Any, None] = (
+        sender.closed_loop(load, made) if load.rate is None else sender.open_loop(load, load.rate, made)
+    )
+    before, own, start = cpu_seconds(server), time.process_time(), time.perf_counter()
+    await sending
+    took = time.perf_counter() - start
+    own_share = (time.process_time() - own) / took
+    after = cpu_seconds(server)
+    connections.close()
     figures = summary(sender.tally, took, batch=load.batch) | {"client_busy": round(own_share, 3)}
     if server is not None and before is not None and after is not None:
         spent = after - before

@@ -82,7 +82,7 @@ def test_server_that_is_gone_makes_errors_and_no_crash():
     found = asyncio.run(run(HOME, "http://127.0.0.1:9", PEOPLE, None))
 
     assert found["errors"] == found["requests"] == 19
-    assert set(found["errors_by_kind"]) == {"ClientConnectorError"}
+    assert set(found["errors_by_kind"]) == {"ConnectionRefusedError"}
 
 
 def test_degraded_lists_are_counted_by_list_not_by_request():
