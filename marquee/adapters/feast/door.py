@@ -245,9 +245,11 @@ class FeatureDoor:
         Raises:
             FeatureStoreError: as `get_user_row`.
         """
-        lookup = self._lookup(service)
-        with self._errors(f"user {user_id!r}"):
-            return await lookup.ask(user_id, now=now)
+        try:
+            return await self._lookup(service).ask(user_id, now=now)
+        except Exception:
+            with self._errors(f"user {user_id!r}"):  # only now: it takes as long as the rest of this method
+                raise
 
     async def end_asking(self) -> None:
         """End the connections of `ask_user_row`, in its loop; asking again opens new ones."""

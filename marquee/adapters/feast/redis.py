@@ -7,6 +7,7 @@ thousands of rows takes longer than a request may wait, so writes have a limit o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, Self
 
@@ -30,7 +31,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from marquee.adapters.feast.messages import Row
-from marquee.adapters.feast.redis_loop import LoopConnections
+from marquee.adapters.feast.redis_loop import LoopConnections, packed
 from marquee.adapters.feast.stored_rows import AskRows, ReadRows, StoredRow, Wanted
 
 _WRITE_NEWER: Final = """
@@ -112,6 +113,16 @@ class _Question:
         found: bytes = _redis_key(self.project, key, self.key_version)
         return found
 
+    def command(self, key: EntityKey) -> bytes:
+        """The whole question, as Redis reads it."""
+        name, (head, tail) = self.key(key), self._around_key
+        return b"%b$%d\r\n%b\r\n%b" % (head, len(name), name, tail)
+
+    @cached_property
+    def _around_key(self) -> list[bytes]:
+        """What stands before and after the key: the fields are the same for everybody."""
+        return packed("HMGET", b"", *self.fields).split(b"$0\r\n\r\n", maxsplit=1)
+
     def rows(self, answer: Sequence[bytes | None]) -> list[StoredRow]:
         """By view."""
         found = iter(answer)
@@ -132,9 +143,7 @@ class _Asking:
     connections: LoopConnections
 
     async def __call__(self, key: EntityKey) -> list[StoredRow]:
-        return self.question.rows(
-            await self.connections.ask("HMGET", self.question.key(key), *self.question.fields)
-        )
+        return self.question.rows(await self.connections.ask(self.question.command(key)))
 
     async def close(self) -> None:
         await self.connections.close()

@@ -20,6 +20,12 @@ MAX_IDLE: Final = 16
 _UNFINISHED: Final = object()
 
 
+def packed(*words: str | bytes) -> bytes:
+    """A command as Redis reads it."""
+    command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows tuples of one
+    return command
+
+
 class _Line(asyncio.Protocol):
     """A connection that is logged in: one question at a time, each with one answer."""
 
@@ -73,24 +79,23 @@ class LoopConnections:
     _idle: list[_Line] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop | None = None
 
-    async def ask(self, *command: str | bytes) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """The answer to one command that reads.
+    async def ask(self, command: bytes) -> Any:  # noqa: ANN401 - whatever Redis answers
+        """The answer to one command that reads, `packed` or the like.
 
         Raises:
             RedisError: it can't be connected to, or refuses.
         """
         if self._loop is not (loop := asyncio.get_running_loop()):
             self._loop, self._idle = loop, []
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one
         while self._idle:
             if (line := self._idle.pop()).is_lost:
                 await line.hang_up()
                 continue
             try:
-                return await self._exchange(line, packed)
+                return await self._exchange(line, command)
             except LostConnectionError:
                 continue  # ended while it was idle, as by a restart
-        return await self._exchange(await self._connected(), packed)
+        return await self._exchange(await self._connected(), command)
 
     async def close(self) -> None:
         """End those that are idle, in their loop."""

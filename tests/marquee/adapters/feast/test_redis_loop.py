@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from marquee.adapters.feast.redis_loop import MAX_IDLE, LoopConnections
+from marquee.adapters.feast.redis_loop import MAX_IDLE, LoopConnections, packed
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def run(life: Callable[[Echo, LoopConnections], Awaitable[T]]) -> T:
 
 def test_one_question_after_another_takes_one_connection():
     async def life(server: Echo, connections: LoopConnections) -> tuple[list[bytes], int]:
-        answers = [await connections.ask("GET", f"word{number}") for number in range(5)]
+        answers = [await connections.ask(packed("GET", f"word{number}")) for number in range(5)]
         return answers, len(server.connections)
 
     assert run(life) == ([b"word0", b"word1", b"word2", b"word3", b"word4"], 1)
@@ -97,11 +97,13 @@ def test_one_question_after_another_takes_one_connection():
 
 def test_questions_at_once_each_get_their_own_answer_and_few_connections_are_kept():
     async def life(server: Echo, connections: LoopConnections) -> tuple[list[bytes], int, int]:
-        asking = [asyncio.ensure_future(connections.ask("GET", f"slow{number}")) for number in range(40)]
+        asking = [
+            asyncio.ensure_future(connections.ask(packed("GET", f"slow{number}"))) for number in range(40)
+        ]
         await asyncio.sleep(0.05)
         server.gate.set()
         answers = list(await asyncio.gather(*asking))
-        await asyncio.gather(*(connections.ask("GET", "again") for _ in range(MAX_IDLE)))
+        await asyncio.gather(*(connections.ask(packed("GET", "again")) for _ in range(MAX_IDLE)))
         return answers, len(server.connections), len(connections._idle)
 
     answers, n_connections, n_idle = run(life)
@@ -113,12 +115,12 @@ def test_questions_at_once_each_get_their_own_answer_and_few_connections_are_kep
 
 def test_answer_of_a_question_that_was_given_up_reaches_nobody_else():
     async def life(server: Echo, connections: LoopConnections) -> list[bytes]:
-        await connections.ask("GET", "first")
+        await connections.ask(packed("GET", "first"))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await connections.ask("GET", "slow one")
+                await connections.ask(packed("GET", "slow one"))
         server.gate.set()
-        return [await connections.ask("GET", f"later{number}") for number in range(3)]
+        return [await connections.ask(packed("GET", f"later{number}")) for number in range(3)]
 
     assert run(life) == [b"later0", b"later1", b"later2"]
 
@@ -126,10 +128,10 @@ def test_answer_of_a_question_that_was_given_up_reaches_nobody_else():
 def test_connections_that_ended_while_idle_are_replaced():
     async def life(server: Echo, connections: LoopConnections) -> bytes:
         server.gate.set()
-        await asyncio.gather(*(connections.ask("GET", f"slow{number}") for number in range(3)))
+        await asyncio.gather(*(connections.ask(packed("GET", f"slow{number}")) for number in range(3)))
         server.end_all()
         await asyncio.sleep(0.05)
-        return bytes(await connections.ask("GET", "back"))
+        return bytes(await connections.ask(packed("GET", "back")))
 
     assert run(life) == b"back"
 
@@ -137,15 +139,15 @@ def test_connections_that_ended_while_idle_are_replaced():
 def test_refusal_is_an_error_and_the_next_question_is_answered():
     async def life(_: Echo, connections: LoopConnections) -> bytes:
         with pytest.raises(ResponseError, match="no"):
-            await connections.ask("GET", "refuse")
-        return bytes(await connections.ask("GET", "well"))
+            await connections.ask(packed("GET", "refuse"))
+        return bytes(await connections.ask(packed("GET", "well")))
 
     assert run(life) == b"well"
 
 
 def test_answer_that_comes_in_pieces_is_put_together():
     async def life(server: Echo, connections: LoopConnections) -> tuple[list[bytes], int]:
-        answers = [await connections.ask("GET", word) for word in ("pieces", "whole", "pieces")]
+        answers = [await connections.ask(packed("GET", word)) for word in ("pieces", "whole", "pieces")]
         return answers, len(server.connections)
 
     assert run(life) == ([b"pieces", b"whole", b"pieces"], 1)
@@ -154,8 +156,8 @@ def test_answer_that_comes_in_pieces_is_put_together():
 def test_server_that_hangs_up_amid_an_answer_is_an_error_and_the_next_question_gets_a_connection():
     async def life(server: Echo, connections: LoopConnections) -> tuple[bytes, int]:
         with pytest.raises(RedisError, match="hung up"):
-            await connections.ask("GET", "hang up")
-        return bytes(await connections.ask("GET", "well")), len(server.connections)
+            await connections.ask(packed("GET", "hang up"))
+        return bytes(await connections.ask(packed("GET", "well"))), len(server.connections)
 
     assert run(life) == (b"well", 2)
 
@@ -164,15 +166,15 @@ def test_server_that_is_not_there_is_an_error():
     connections = LoopConnections(lambda: Connection(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0)))
 
     with pytest.raises(RedisError):
-        asyncio.run(connections.ask("GET", "word"))
+        asyncio.run(connections.ask(packed("GET", "word")))
 
 
 def test_another_event_loop_gets_connections_of_its_own():
     async def life(server: Echo, connections: LoopConnections) -> tuple[bytes, int, bool]:
-        await connections.ask("GET", "word")
+        await connections.ask(packed("GET", "word"))
         (old,) = connections._idle
         connections._loop = None  # as if that had been another loop's, which is gone
-        answer = await connections.ask("GET", "again")
+        answer = await connections.ask(packed("GET", "again"))
         is_kept = old in connections._idle
         await old.hang_up()
         return bytes(answer), len(server.connections), is_kept
