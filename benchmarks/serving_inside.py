@@ -53,7 +53,7 @@ REQUEST_ID: Final = "0" * 32
 
 
 def engine_of(model_dir: Path, settings: Settings, exposures: ExposureLog | None) -> tuple[Engine, ReadRow]:
-    """As `serving.__main__.run` builds it, and what reads a row.
+    """As `serving.program.run` builds it, and what reads a row.
 
     Raises:
         SystemExit: the online store does not answer.
@@ -135,6 +135,7 @@ def measure(engine: Engine, read: ReadRow, users: list[str], surface: str, item:
         f"noted {1e3 * PAUSE_S:g} ms after the one before": cpu_us(
             engine._note, waiting[:AFTER_A_PAUSE], pause_s=PAUSE_S
         ),
+        f"thread woken and heard {1e3 * PAUSE_S:g} ms after the one before": asyncio.run(way(engine)),
         **traces(waiting),
     }
     return parts | {"engine as a whole": asyncio.run(whole(engine, instances))}
@@ -160,6 +161,17 @@ def traces(waiting: list[Answered]) -> dict[str, float]:
 def batched(spans: Sequence[ReadableSpan], *, n: int) -> Iterator[Sequence[ReadableSpan]]:
     """Parts of `n`, as the SDK sends them."""
     return (spans[start : start + n] for start in range(0, len(spans), n))
+
+
+async def way(engine: Engine) -> float:
+    """Mean CPU microseconds of the process for a call of the scoring thread that does nothing."""
+    loop, spent = asyncio.get_running_loop(), 0
+    for _ in range(AFTER_A_PAUSE):
+        await asyncio.sleep(PAUSE_S)
+        before = time.process_time_ns()
+        await engine._scoring.submit(id, None, loop)
+        spent += time.process_time_ns() - before
+    return spent / 1e3 / AFTER_A_PAUSE
 
 
 async def whole(engine: Engine, instances: list[Instance]) -> float:

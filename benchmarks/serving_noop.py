@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import serving.__main__ as program
+from serving import program
 from serving.engine import Engine
 from serving.protocol import Instance
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -20,6 +19,7 @@ from serving.lists import PROFILE, features_hash, make_list, make_popular
 from serving.metrics import Metrics
 from serving.protocol import Instance, InvalidRequestError, moment_us
 from serving.records import Records
+from serving.scoring import ScoringThread
 from serving.slots import Slots
 from serving.tracing import CALL
 from serving.user_rows import NOBODY, READERS, UserRows, UserState
@@ -51,16 +51,16 @@ class Engine:
     exposures: ExposureLog | None = None
     experiments: ExperimentsConfig = field(default_factory=ExperimentsConfig)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _scoring: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="scoring"), repr=False
-    )
+    _scoring: ScoringThread = field(default_factory=ScoringThread, repr=False)
     records: Records = field(init=False, repr=False)
     _waiting: int = 0
+    _under_way: int = 0
     _limits: "OrderedDict[str, float | None]" = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
         self.records = Records(self._note)
         self.metrics.before_reading = self.records.flush
+        self.metrics.inflight.set_function(lambda: self._under_way)
 
     async def predict(self, instances: Sequence[Instance], request_id: str) -> list[dict[str, Any]]:
         """The predictions of one call, in its order.
@@ -100,11 +100,11 @@ class Engine:
     async def _counted(
         self, instance: Instance, assignments: tuple[Assignment, ...], request_id: str
     ) -> dict[str, Any]:
-        self.metrics.inflight.inc()
+        self._under_way += 1
         try:
             return await self._answer(instance, assignments, request_id)
         finally:
-            self.metrics.inflight.dec()
+            self._under_way -= 1
 
     async def _answer(
         self, instance: Instance, assignments: tuple[Assignment, ...], request_id: str
@@ -175,7 +175,7 @@ class Engine:
         self._waiting += 1
         asked = perf_counter()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._scoring, make_list, answered)
+            await self._scoring.submit(make_list, answered, asyncio.get_running_loop())
         finally:
             self._waiting -= 1
         answered.seconds["wait"] = perf_counter() - asked - answered.seconds["list"]
@@ -218,6 +218,6 @@ class Engine:
 
     def close(self) -> None:
         """Finish what was begun."""
-        self._scoring.shutdown(wait=True)
+        self._scoring.close()
         self.records.flush()
         self.rows.close()

@@ -1,4 +1,4 @@
-"""`python -m serving --model_dir runs/latest`: load, verify, warm, and serve until SIGTERM."""
+"""The server's life: load, verify, warm, and serve until SIGTERM."""
 
 import argparse
 import asyncio
@@ -124,6 +124,7 @@ def run(arguments: argparse.Namespace, settings: Settings, *, began: float) -> i
     # What was loaded stays: a full collection would walk all of it, for a tenth of a second in a request.
     gc.collect()
     gc.freeze()
+    gc.enable()
     grpc_port = arguments.grpc_port if arguments.enable_grpc else None
     address = Address(arguments.host, arguments.http_port, grpc_port)
 
@@ -227,7 +228,3 @@ def welcome(arguments: argparse.Namespace, slots: Slots, asked: Mapping[str, Any
         f"  curl -s {url}/v1/models/{arguments.model_name}:predict -d {body}\n\n"
         f"  {url}/metrics   {url}/openapi.json\n"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -100,7 +100,7 @@ def test_containers_run_commands_that_marquee_has_with_options_that_it_takes(ren
 
 
 def test_server_takes_every_argument_of_its_container(rendered):
-    from serving.__main__ import arguments_of, require_taken
+    from serving.program import arguments_of, require_taken
 
     servers = {
         (tuple(map(str, container["args"])), at(container, "ports", 0, "containerPort"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from marquee.settings import Settings
-from serving.__main__ import arguments_of, example, welcome
 from serving.engine import Engine
+from serving.program import arguments_of, example, welcome
 from serving.protocol import read_request
 from tests.small_run import Place
 

@@ -12,7 +12,7 @@ OF_TRACING = {"serving.spans", "opentelemetry.sdk.trace", "opentelemetry.exporte
 PROBE = """
 import asyncio, json, sys
 from pathlib import Path
-from serving.__main__ import MarqueeModel, Metrics, Store, UserRows, arguments_of, places_of
+from serving.program import MarqueeModel, Metrics, Store, UserRows, arguments_of, places_of
 from serving.engine import Engine
 from serving.housekeeping import Chronicle
 from serving.slots import Slots

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from marquee.errors import ConfigError
 from marquee.monitoring.exposure import Exposure
 from marquee.monitoring.exposure_lines import exposure_files, read_exposures
-from serving.__main__ import arguments_of, require_taken
+from serving.program import arguments_of, require_taken
 from tests.serving.conftest import NAME, Server, free_port, serving, wait_until
 from tests.small_run import Place, process_environment
 
