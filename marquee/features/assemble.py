@@ -11,7 +11,8 @@ from marquee.data.histories import Queries
 from marquee.features.cross import Catalogue, cross_features
 from marquee.features.request import query_features
 
-_MOVIE_COLUMNS: Final = [schema.MOVIE_STATE.index(name) for name in schema.MOVIE_FEATURES]
+_FIRST_MOVIE_FEATURE: Final = schema.MOVIE_STATE.index(schema.MOVIE_FEATURES[0])
+"""The ranker reads the movies' state from here on, and all of it."""
 
 _VIEWS: Final = (*schema.FEATURE_VIEWS, schema.REQUEST_CONTEXT)
 
@@ -57,12 +58,12 @@ def assemble(
         `(n_pairs, n_features) float32` in the order of `schema.ranking_features`; NaN is unknown.
     """
     states = catalogue.states
-    moment = states.moment_of(queries.time_us)
+    begin = states.begin_of(queries.time_us)
     parts = [
         route_values,
-        states.matrix[moment.take(row), item_index].take(_MOVIE_COLUMNS, axis=1),
+        states.rows.take(begin.take(row) + item_index, axis=0)[:, _FIRST_MOVIE_FEATURE:],
         query_features(queries, catalogue.calendar).take(row, axis=0),
-        cross_features(queries, row, item_index, catalogue),
+        cross_features(queries, row, item_index, begin, catalogue),
         predicted_rating[:, np.newaxis],
     ]
     return np.concatenate(parts, axis=1)

@@ -63,7 +63,17 @@ class MovieStates:
 
     def moment_of(self, time_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Position of the moment that each query reads, `(n_queries,)`."""
-        return np.maximum(np.searchsorted(self.moments_us, time_us, side="right") - 1, 0)
+        return self.moments_us[1:].searchsorted(time_us, side="right")
+
+    def begin_of(self, time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in `rows` the movies begin as of the moment that each query reads, `(n_queries,)`."""
+        begin: NDArray[np.int64] = self.moment_of(time_us) * self.matrix.shape[1]
+        return begin
+
+    @cached_property
+    def rows(self) -> NDArray[np.float32]:
+        """All movies at the first moment, then all at the next, and so on: `(n_rows, n_columns)`."""
+        return self.matrix.reshape(-1, len(schema.MOVIE_STATE))
 
     @cached_property
     def log_events(self) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ COUNTS: Final = (
 """What is zero, and not unknown, for a user without events."""
 UNKNOWN_STATE: Final = tuple(0.0 if name in COUNTS else float("nan") for name in schema.USER_STATE)
 """`schema.USER_STATE` of somebody of whom nothing is known."""
+_BLANKS: Final = tuple(zip(schema.USER_STATE, UNKNOWN_STATE, strict=True))
 
 
 def queries_of(
@@ -47,9 +48,8 @@ def queries_of(
         user_index=user_index,
         time_us=time_us,
         histories=_known_events(
-            np.repeat(np.arange(len(rows)), lengths),
+            np.append(0, np.cumsum(lengths)),
             items.encode(flat[schema.USER_HISTORY_ITEMS]),
-            n_queries=len(rows),
             timestamp_us=flat[schema.USER_HISTORY_TIMES].cast(pl.Int64).to_numpy(),
             value=flat[schema.USER_HISTORY_VALUES].cast(pl.Float32).to_numpy(),
         ),
@@ -74,20 +74,17 @@ def query_of(
         user_index: who asks.
     """
     ids = values.get(schema.USER_HISTORY_ITEMS) or ()
-    state = [values.get(name) for name in schema.USER_STATE]
     return Queries(
         user_index=np.array([user_index], np.int32),
         time_us=np.array([time_us], np.int64),
         histories=_known_events(
-            np.zeros(len(ids), np.int64),
+            np.array([0, len(ids)], np.int64),
             items.indexes_of(ids),
-            n_queries=1,
             timestamp_us=np.array(values.get(schema.USER_HISTORY_TIMES) or (), np.int64),
             value=np.array(values.get(schema.USER_HISTORY_VALUES) or (), np.float32),
         ),
         user_state=np.array(
-            [[blank if value is None else value for value, blank in zip(state, UNKNOWN_STATE, strict=True)]],
-            np.float32,
+            [[blank if (value := values.get(name)) is None else value for name, blank in _BLANKS]], np.float32
         ),
     )
 
@@ -111,22 +108,16 @@ def query_after(item_ids: Sequence[str], *, time_us: int, items: Vocabulary) -> 
 
 
 def _known_events(
-    row: NDArray[np.int64],
+    offsets: NDArray[np.int64],
     item_index: NDArray[np.int32],
     *,
-    n_queries: int,
     timestamp_us: NDArray[np.int64],
     value: NDArray[np.float32],
 ) -> Histories:
-    """Histories of the events whose item the model has; `row` ascends."""
+    """Histories of the events whose item the model has: as a rule, of all."""
+    histories = Histories(offsets, item_index, timestamp_us, value)
     known = item_index != UNKNOWN_INDEX
-    lengths = np.bincount(row[known], minlength=n_queries)
-    return Histories(
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        item_index=item_index[known],
-        timestamp_us=timestamp_us[known],
-        value=value[known],
-    )
+    return histories if known.all() else histories.kept(known)
 
 
 def read_queries(moments: LabelledMoments, events: Interactions, state: StateReader) -> LabelledQueries:

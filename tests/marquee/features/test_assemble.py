@@ -23,6 +23,7 @@ def test_assemble_puts_each_part_where_the_schema_names_it():
     route_values = np.arange(9, dtype=np.float32).reshape(3, 3)
 
     stars = np.array([1.5, np.nan, 4.5], np.float32)
+    begin = catalogue.states.begin_of(asked.time_us)
 
     features = assemble(
         asked,
@@ -45,7 +46,7 @@ def test_assemble_puts_each_part_where_the_schema_names_it():
             ]
         ),
         schema.QUERY_FEATURES: query_features(asked, catalogue.calendar)[row],
-        schema.CROSS_FEATURES: cross_features(asked, row, item, catalogue),
+        schema.CROSS_FEATURES: cross_features(asked, row, item, begin, catalogue),
         (schema.PREDICTED_RATING,): stars[:, np.newaxis],
     }
     for wanted, values in parts.items():

@@ -73,7 +73,8 @@ EXPECTED = {
 
 def cross(asked=QUERIES, pairs=PAIRS, known=None) -> np.ndarray:
     catalogue = Catalogue(MOVIES, known or states((0, EVENTS)), Calendar.of(None))
-    return cross_features(asked, np.array(pairs[0], np.int64), np.array(pairs[1], np.int32), catalogue)
+    row, item_index = np.array(pairs[0], np.int64), np.array(pairs[1], np.int32)
+    return cross_features(asked, row, item_index, catalogue.states.begin_of(asked.time_us), catalogue)
 
 
 def column(name: str, **arguments) -> np.ndarray:
@@ -133,6 +134,13 @@ def test_queries_of_two_moments_together_are_as_each_alone():
     np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
+def test_query_without_history_alone_is_as_beside_another():
+    stranger = QUERIES.take(np.array([1]))
+
+    np.testing.assert_array_equal(cross(stranger, ([0], [2])), cross()[2:])
+
+
 def test_no_pair_gives_no_row():
     assert cross(pairs=([], [])).shape == (0, len(schema.CROSS_FEATURES))
+    assert cross(queries(), ([], [])).shape == (0, len(schema.CROSS_FEATURES))
     assert cross().dtype == np.float32

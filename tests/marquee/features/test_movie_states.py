@@ -38,6 +38,15 @@ def test_moment_of_is_the_newest_that_is_not_after_the_query_and_the_first_befor
     assert moment.tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
+def test_rows_of_a_query_begin_with_the_first_movie_at_its_moment():
+    matrix = np.arange(2 * 3 * len(schema.MOVIE_STATE), dtype=np.float32).reshape(2, 3, -1)
+    states = MovieStates(np.array([10, 20]), matrix)
+
+    begin = states.begin_of(np.array([5, 20]))
+
+    np.testing.assert_array_equal(states.rows[begin + 2], matrix[[0, 1], 2])
+
+
 def test_refresh_moments_are_the_midnights_of_the_days_with_queries():
     times = [3 * DAY_US - 1, 3 * DAY_US, 3 * DAY_US + 5, 9 * DAY_US + 1]
 
