@@ -23,7 +23,7 @@ from marquee.explain.words import in_words, title_of
 from marquee.features.movie_states import MovieStates
 from marquee.packing import Model
 from marquee.policy.restrictions import UNRESTRICTED, Restrictions
-from marquee.recommend import Recommender
+from marquee.recommend import Answer, Recommender
 
 SIMILAR: Final = "similar"
 """A surface, and the basis and route of what is shown for its likeness to an item."""
@@ -161,7 +161,6 @@ class AnsweringModel:
         if isinstance(ask.query, Seen):
             raise TypeError("a list for somebody needs their whole query")
         answer = self.recommender.answer(ask.query, ask.n, restrictions=ask.restrictions)
-        routes = best_routes(self.recommender, answer)
         if ask.explain:
             reasons = explain(
                 self.recommender,
@@ -172,25 +171,27 @@ class AnsweringModel:
             )[0]
         else:
             reasons = quick_reasons(self.recommender, ask.query, answer, restrictions=ask.restrictions)
-        items, scores = answer.lists.item_index[0].tolist(), answer.lists.score[0].tolist()
-        shown = tuple(
-            self._shown(item, score, route, reason)
-            for item, score, route, reason in zip(items, scores, routes, reasons, strict=False)
-        )
-        return Listed(shown, len(answer.candidates.item_index))
+        return Listed(self._shown(answer, reasons), len(answer.candidates.item_index))
 
-    def _shown(self, item: int, score: float, route: str, reason: Reason) -> ShownItem:
-        ids = self.item_ids
-        return ShownItem(
-            ids[item],
-            self.titles[item],
-            score,
-            route,
-            reason.basis.value,
-            self._words(reason, item),
-            tuple([ids[each] for each in reason.items]),
-            None if math.isnan(reason.drop) else reason.drop,
-            reason.contributions,
+    def _shown(self, answer: Answer, reasons: Sequence[Reason]) -> tuple[ShownItem, ...]:
+        id_of, titles = self.item_ids.__getitem__, self.titles
+        items, scores = answer.item_index.tolist(), answer.lists.score[0].tolist()
+        routes = best_routes(self.recommender, answer)
+        return tuple(
+            [
+                ShownItem(
+                    id_of(item),
+                    titles[item],
+                    score,
+                    route,
+                    str(reason.basis),
+                    self._words(reason, item),
+                    tuple(map(id_of, reason.items)),
+                    None if math.isnan(reason.drop) else reason.drop,
+                    reason.contributions,
+                )
+                for item, score, route, reason in zip(items, scores, routes, reasons, strict=False)
+            ]
         )
 
     def _words(self, reason: Reason, item: int) -> str:

@@ -63,6 +63,17 @@ class Answer:
 
     lists: Lists  # one row
     candidates: Candidates  # of the one query
+    listed: NDArray[np.int64]  # (n_listed,) which of the candidates are in the list, best first
+
+    @property
+    def item_index(self) -> NDArray[np.int32]:
+        """The listed items without padding, `(n_listed,)`."""
+        return self.candidates.item_index[self.listed]
+
+    @cached_property
+    def ranks(self) -> NDArray[np.float32]:
+        """Rank of each listed item by each route, `(n_listed, n_routes)`."""
+        return self.candidates.ranks[self.listed]
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,15 +236,18 @@ class Recommender:
         if len(query) != 1:
             raise ValueError(f"an answer is of one query, not of {len(query)}")
         lists = Lists.empty(1, n)
-        return Answer(lists, self._answer(query, restrictions, lists, slice(0, 1)))
+        candidates, order = self._answer(query, restrictions, lists, slice(0, 1))
+        return Answer(lists, candidates, order[:n])
 
-    def _answer(self, block: Queries, restrictions: Restrictions, lists: Lists, rows: slice) -> Candidates:
-        """Write the lists of a block of queries into its rows; gives the candidates."""
+    def _answer(
+        self, block: Queries, restrictions: Restrictions, lists: Lists, rows: slice
+    ) -> tuple[Candidates, NDArray[np.int64]]:
+        """Write the lists of a block of queries into its rows; gives the candidates and their order."""
         candidates, features = self.propose(block, restrictions)
         scores = self.score(features)
         order = self._order(candidates, scores, lists.item_index.shape[1])
         self.fill(lists, rows, candidates, scores, order)
-        return candidates
+        return candidates, order
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Ranker scores; without a ranker the best reciprocal rank over the routes."""
@@ -272,11 +286,10 @@ class Recommender:
         """Write the top of a block of queries into its rows: by `order`, by the scores where it is None."""
         n = lists.item_index.shape[1]
         order = by_score(candidates, scores) if order is None else order
-        place = np.arange(len(order)) - candidates.offsets[candidates.row]
-        kept = place < n
-        query = rows.start + candidates.row[kept]
-        lists.item_index[query, place[kept]] = candidates.item_index[order][kept]
-        lists.score[query, place[kept]] = scores[order][kept]
+        for query, (start, end) in enumerate(pairwise(candidates.offsets.tolist()), rows.start):
+            best = order[start:end][:n]
+            lists.item_index[query, : len(best)] = candidates.item_index[best]
+            lists.score[query, : len(best)] = scores[best]
 
     def route_lists(
         self, route: Route, queries: Queries, n: int, *, restrictions: Restrictions = UNRESTRICTED

@@ -101,10 +101,10 @@ class Ease:
 
         Exact but for the rounding of the sum; 0 from and to items that are not modelled.
         """
-        weight = histories.recency_weights(self.half_life_events)
-        weight = weight * self.value_weights.weigh(histories.value)
+        weight = histories.recency_weights(self.half_life_events) * self.value_weights.weigh(histories.value)
         row, column = self._columns[histories.item_index], self._columns[item_index]
-        rows, columns = np.flatnonzero((row >= 0) & (weight > 0))[:, np.newaxis], np.flatnonzero(column >= 0)
+        (rows,), (columns,) = ((row >= 0) & (weight > 0)).nonzero(), (column >= 0).nonzero()
+        rows = rows[:, np.newaxis]
         added = np.zeros((len(row), len(column)), np.float32)
         added[rows, columns] = self.weights[row[rows], column[columns]] * weight[rows]
         return added

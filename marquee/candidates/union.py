@@ -38,7 +38,12 @@ class Candidates:
     @cached_property
     def row(self) -> NDArray[np.int64]:
         """The query of each pair, `(n_pairs,) int64`."""
-        return np.repeat(np.arange(len(self.offsets) - 1), self.offsets[1:] - self.offsets[:-1])
+        return np.arange(len(self.offsets) - 1).repeat(self.offsets[1:] - self.offsets[:-1])
+
+    @property
+    def ranks(self) -> NDArray[np.float32]:
+        """The rank of each pair by each route, `(n_pairs, n_routes)`."""
+        return self.route_values[:, 2::3]
 
 
 def query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
@@ -53,6 +58,7 @@ class RouteViews:
     """What the routes say of all items to one block of queries."""
 
     score: NDArray[np.float32]  # (n_routes, n_queries, n_items), -inf where unknown or not to be proposed
+    best: NDArray[np.float32]  # (n_routes, n_queries) size of the best score, 0 where that is not finite
     rank: NDArray[np.float32]  # (n_routes, n_queries, n_items) from 1, `depth + 1` below the best `depth`
 
     @classmethod
@@ -65,12 +71,14 @@ class RouteViews:
             config: the depth.
         """
         np.copyto(score, -np.inf, where=blocked)
+        best = np.abs(np.maximum.reduce(score, axis=2))
+        best[~np.isfinite(best)] = 0
         rank = np.empty(score.shape, np.float32)
         # One list a route and query; as many at a time as a block holds, since sorting needs copies.
-        lists, ranks = (array.reshape(-1, score.shape[-1]) for array in (score, rank))
+        lists, ranks = score.reshape(-1, score.shape[2]), rank.reshape(-1, score.shape[2])
         for rows in query_blocks(*lists.shape):
-            ranks[rows] = _ranks(lists[rows], config.depth)
-        return cls(score, rank)
+            ranks[rows] = _ranks(lists[rows], best.reshape(-1)[rows], config.depth)
+        return cls(score, best, rank)
 
     def proposed(self, config: UnionConfig) -> NDArray[np.bool_]:
         """What any route has among its best, `(n_queries, n_items)`."""
@@ -82,12 +90,15 @@ class RouteViews:
         `(n_pairs, n_routes * 3) float32`.
         """
         n_routes, _, n_items = self.score.shape
-        best = np.abs(self.score.max(axis=2)).take(row, axis=1)
         cell = row * n_items + item
-        value, rank = (of.reshape(n_routes, -1).take(cell, axis=1) for of in (self.score, self.rank))
-        value[~np.isfinite(value)] = np.nan
-        share = np.divide(value, best, out=np.zeros_like(value), where=np.isfinite(best) & (best > 0))
-        return np.stack([value, share, rank], axis=2).transpose(1, 0, 2).reshape(len(row), 3 * n_routes)
+        views = np.zeros((len(row), n_routes, 3), np.float32)
+        value, share, rank = views.transpose(2, 1, 0)  # each `(n_routes, n_pairs)`
+        score = self.score.reshape(n_routes, -1).take(cell, axis=1)
+        value[:] = np.where(np.isfinite(score), score, np.nan)
+        best = self.best.take(row, axis=1)
+        np.divide(value, best, out=share, where=best > 0)
+        rank[:] = self.rank.reshape(n_routes, -1).take(cell, axis=1)
+        return views.reshape(len(row), 3 * n_routes)
 
 
 def retrieve(
@@ -108,29 +119,26 @@ def retrieve(
         a query zero all over proposes nothing for it.
     """
     views = RouteViews.of(route_scores, blocked, config)
-    union = views.proposed(config)
-    row, item = np.nonzero(union)
-    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(union, axis=1))]).astype(np.int64)
+    row, item = views.proposed(config).nonzero()
+    offsets = row.searchsorted(np.arange(route_scores.shape[1] + 1))
     return Candidates(offsets, item.astype(np.int32), views.of_pairs(row, item))
 
 
-def _ranks(score: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
-    """Rank of each item from 1 in each list, `depth + 1` below the best `depth`, of `(n_lists, n_items)`."""
-    rank = np.full(score.shape, depth + 1, np.float32)
-    best = top_items(score, depth)
-    best[~_says_something(score)] = UNKNOWN_INDEX
-    row, place = np.nonzero(best != UNKNOWN_INDEX)
-    rank[row, best[row, place]] = place + 1
-    return rank
-
-
-def _says_something(score: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Per query, whether any score differs from zero, `(n_queries,)`.
+def _ranks(score: NDArray[np.float32], best: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
+    """Rank of each item from 1 in each list, `depth + 1` below the best `depth`, of `(n_lists, n_items)`.
 
     A personal route scores zero all over for an empty history. Its "best" would be the lowest item
     indexes: noise, which must neither fill the union nor look like a rank to the ranker.
     """
-    return np.asarray((np.isfinite(score) & (score != 0)).any(axis=1))
+    says_something = best > 0
+    if not says_something.all():  # where 0 is the best, there may be scores below
+        says_something |= (np.isfinite(score) & (score != 0)).any(axis=1)
+    item, is_finite = _best(score, depth)
+    is_ranked = is_finite & says_something[:, np.newaxis]
+    place = np.arange(1, item.shape[1] + 1)
+    rank = np.full(score.shape, depth + 1, np.float32)
+    rank[np.arange(len(item))[:, np.newaxis], item] = np.where(is_ranked, place, depth + 1)
+    return rank
 
 
 def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
@@ -143,25 +151,33 @@ def top_items(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
     Returns:
         `(n_queries, n) int32`, padded with `UNKNOWN_INDEX`.
     """
-    n_queries, n_items = scores.shape
-    width = min(n, n_items)
-    lists = np.full((n_queries, n), UNKNOWN_INDEX, np.int32)
-    if width == 0 or n_queries == 0:
-        return lists
-    # Score and index as one integer: a sort of them needs no look at ties, and numpy sorts integers by many.
-    place = _ordered(scores).astype(np.int64)
-    key = (-place << _INDEX_BITS) | np.arange(n_items)
-    key.partition(width - 1, axis=1)  # linear; only what is admitted is then sorted
-    best = np.sort(key[:, :width], axis=1)
-    is_finite = (best > _FIRST) & (best < _LAST)
-    lists[:, :width] = np.where(is_finite, best & _INDEX_MASK, UNKNOWN_INDEX)
+    item, is_finite = _best(scores, n)
+    lists = np.full((len(scores), n), UNKNOWN_INDEX, np.int32)
+    lists[:, : item.shape[1]] = np.where(is_finite, item, UNKNOWN_INDEX)
     return lists
+
+
+def _best(scores: NDArray[np.float32], n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The items of the best `n` scores of each list, as of `top_items`, and whether each is finite.
+
+    Both `(n_lists, min(n, n_items))`.
+    """
+    # Score and index as one integer: a sort of them needs no look at ties, and numpy sorts integers by many.
+    key = _ordered(scores).astype(np.int64)
+    key <<= _INDEX_BITS
+    np.subtract(np.arange(key.shape[1]), key, out=key)
+    if n < key.shape[1]:
+        key.partition(n - 1, axis=1)  # linear; only what is admitted is then sorted
+    best = key[:, :n]
+    best.sort(axis=1)
+    return best & _INDEX_MASK, (best > _FIRST) & (best < _LAST)
 
 
 def _ordered(scores: NDArray[np.float32]) -> NDArray[np.int32]:
     """Integers in the order of floats: IEEE 754's bits, of negative numbers all but the sign turned over."""
     bits = (scores + np.float32(0)).view(np.int32)  # -0.0 equals 0.0
-    return np.asarray(bits ^ ((bits >> 31) & np.int32(2**31 - 1)), np.int32)
+    bits ^= (bits >> 31) & np.int32(2**31 - 1)
+    return bits
 
 
 _INDEX_BITS: Final = 32

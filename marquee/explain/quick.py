@@ -1,26 +1,23 @@
 """A reason for each item of a list at the price of a few sums, from the arithmetic of one route."""
 
-from collections.abc import Iterator
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.candidates.route import LinearRoute, Route
 from marquee.data.histories import Histories, Queries
+from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.explain.impersonal import Basis, basis_of_route
 from marquee.explain.reasons import Reason
 from marquee.policy.restrictions import UNRESTRICTED, Restrictions
 from marquee.recommend import Answer, Recommender
 
-_RANKS: Final = slice(2, None, 3)
-"""Where `Candidates.route_values` has the routes' ranks."""
-
 
 def best_routes(recommender: Recommender, answer: Answer) -> list[str]:
     """For each item of the list the name of the route that ranked it best, of equals the first."""
     names = list(recommender.routes)
-    return [names[at] for at in _ranks(answer).argmin(axis=1).tolist()]
+    return [names[at] for at in answer.ranks.argmin(axis=1).tolist()]
 
 
 def quick_reasons(
@@ -50,49 +47,32 @@ def quick_reasons(
     Returns:
         One for each item of the list, in order; padding has none.
     """
-    ranks = _ranks(answer)
     history = recommender.answered(query).histories
-    may_be_named = ~recommender.hidden(query.time_us, restrictions)[0][history.item_index]
-    watched = _watched(recommender, answer, ranks, history, may_be_named) if may_be_named.any() else {}
+    hidden = None if restrictions.is_nothing else recommender.hidden(query.time_us, restrictions)[0]
+    watched = _watched(recommender, answer, history, hidden)
     personal = Basis.HISTORY if len(history.item_index) else Basis.EVERYBODY
     bases = [basis_of_route(name) or personal for name in recommender.routes]
     return [
-        Reason(Basis.WATCHED, (watched[place],)) if place in watched else Reason(bases[at])
-        for place, at in enumerate(ranks.argmin(axis=1).tolist())
+        Reason(bases[at]) if item == UNKNOWN_INDEX else Reason(Basis.WATCHED, (item,))
+        for item, at in zip(watched, answer.ranks.argmin(axis=1).tolist(), strict=True)
     ]
 
 
 def _watched(
-    recommender: Recommender,
-    answer: Answer,
-    ranks: NDArray[np.float32],
-    history: Histories,
-    may_be_named: NDArray[np.bool_],
-) -> dict[int, int]:
-    """By place in the list, the watched item that the best of the linear routes names."""
+    recommender: Recommender, answer: Answer, history: Histories, hidden: NDArray[np.bool_] | None
+) -> list[int]:
+    """For each item of the list what the best of the linear routes names; `UNKNOWN_INDEX` for nothing."""
     routes = {at: route for at, route in enumerate(recommender.routes.values()) if _is_linear(route)}
-    if not routes:
-        return {}
-    items, ranks = _listed(answer), ranks[:, list(routes)]
-    best = np.where(ranks.min(axis=1) <= recommender.union.depth, ranks.argmin(axis=1), -1)
-    found: dict[int, int] = {}
+    named = np.full(len(answer.listed), UNKNOWN_INDEX, np.int32)
+    if not routes or not len(history.item_index):
+        return named.tolist()
+    ranks, items = answer.ranks[:, list(routes)], answer.item_index
+    is_proposed, best = ranks.min(axis=1) <= recommender.union.depth, ranks.argmin(axis=1)
     for at, route in enumerate(routes.values()):
-        places = np.flatnonzero(best == at)
-        for place, item in _strongest(route, history, items[places], may_be_named):
-            found[int(places[place])] = item
-    return found
-
-
-def _listed(answer: Answer) -> NDArray[np.int32]:
-    item = answer.lists.item_index[0]
-    return np.asarray(item[item >= 0], np.int32)
-
-
-def _ranks(answer: Answer) -> NDArray[np.float32]:
-    """Rank of each listed item by each route, `(n_listed, n_routes)`."""
-    candidates = answer.candidates
-    rows = np.searchsorted(candidates.item_index, _listed(answer))  # those of one query ascend
-    return candidates.route_values[rows, _RANKS]
+        (places,) = (is_proposed & (best == at)).nonzero()
+        if len(places):
+            named[places] = _strongest(route, history, items[places], hidden)
+    return named.tolist()
 
 
 def _is_linear(route: Route) -> TypeGuard[LinearRoute]:
@@ -101,13 +81,12 @@ def _is_linear(route: Route) -> TypeGuard[LinearRoute]:
 
 
 def _strongest(
-    route: LinearRoute, history: Histories, items: NDArray[np.int32], may_be_named: NDArray[np.bool_]
-) -> Iterator[tuple[int, int]]:
-    """Place of each item to which an event adds anything, and the item of the one that adds most."""
-    if not len(items):
-        return
-    added = np.where(may_be_named[:, np.newaxis], route.summands(history, items), -np.inf)
-    best = len(added) - 1 - added[::-1].argmax(axis=0)  # of equals the newest
-    for place, event in enumerate(best.tolist()):
-        if added[event, place] > 0:
-            yield place, int(history.item_index[event])
+    route: LinearRoute, history: Histories, items: NDArray[np.int32], hidden: NDArray[np.bool_] | None
+) -> NDArray[np.int32]:
+    """The watched item that adds most to each, of equals the newest; `UNKNOWN_INDEX` if none adds to it."""
+    added = route.summands(history, items)
+    if hidden is not None:
+        added = np.where(hidden[history.item_index, np.newaxis], 0, added)
+    newest_first = added[::-1]
+    strongest = history.item_index[::-1][newest_first.argmax(axis=0)]
+    return np.where(newest_first.max(axis=0) > 0, strongest, UNKNOWN_INDEX)

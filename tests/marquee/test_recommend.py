@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from marquee import schema
-from marquee.candidates.union import UnionConfig
+from marquee.candidates.union import Candidates, UnionConfig
 from marquee.data.interactions import UNKNOWN_INDEX
 from marquee.features.context import DAY_US
 from marquee.policy.restrictions import Restrictions
-from marquee.recommend import Recommender, training_window
+from marquee.recommend import Lists, Recommender, training_window
 from tests.factories import SECOND_US, events, first_stage, queries, quick_config, taste_groups
 
 ASKED = queries([(0, 5), (3, 9), (6, 9)], [(1, 2)], [], users=[2, 5, -1])
@@ -159,6 +159,30 @@ def test_answer_of_a_query_is_its_list_with_what_it_was_chosen_from(recommender)
         candidates = recommender.candidates(one, own)
         np.testing.assert_array_equal(answer.candidates.item_index, candidates.item_index)
         np.testing.assert_array_equal(answer.candidates.route_values, candidates.route_values)
+        np.testing.assert_array_equal(answer.item_index, lists.item_index[0])
+        np.testing.assert_array_equal(answer.ranks, candidates.route_values[answer.listed, 2::3])
+
+
+def test_answer_shorter_than_asked_for_lists_only_what_there_is(recommender):
+    narrow = replace(recommender, union=UnionConfig(depth=2))
+
+    answer = narrow.answer(ASKED.take(np.array([0])), 50)
+
+    item = answer.lists.item_index[0]
+    assert answer.item_index.tolist() == item[item != UNKNOWN_INDEX].tolist()
+    assert len(answer.listed) == len(answer.candidates.item_index) < 50
+
+
+def test_fill_writes_each_query_of_a_block_into_its_row_and_leaves_the_others():
+    candidates = Candidates(
+        np.array([0, 3, 3, 4]), np.array([1, 4, 7, 2], np.int32), np.zeros((4, 3), np.float32)
+    )
+    lists = Lists.empty(5, 2)
+
+    Recommender.fill(lists, slice(1, 4), candidates, np.array([0.5, 2, 1, 3], np.float32))
+
+    assert lists.item_index.tolist() == [[-1, -1], [4, 7], [-1, -1], [2, -1], [-1, -1]]
+    np.testing.assert_array_equal(lists.score[1:4], [[2, 1], [np.nan, np.nan], [3, np.nan]])
 
 
 @pytest.mark.parametrize("asked", [queries(), queries([], [])], ids=["none", "two"])

@@ -49,6 +49,21 @@ def test_retrieve_route_that_scores_zero_all_over_proposes_nothing():
     assert found.route_values[:, 2].tolist() == [3, 3]  # depth + 1: no rank from the silent route
 
 
+def test_retrieve_route_whose_best_is_zero_proposes_where_it_has_scores_below():
+    found = retrieve_by([[0, -1, -INF, -2], [0, 0, -INF, 0]], depth=2)
+
+    assert found.offsets.tolist() == [0, 2, 2]  # the second query's scores are all alike
+    np.testing.assert_array_equal(found.route_values, [[0, 0, 1], [-1, 0, 2]])  # no share of a best of 0
+
+
+def test_retrieve_infinite_score_is_unknown_and_leaves_no_best_to_share():
+    found = retrieve_by([[INF, 4, 2]], [[1, 2, 3]], depth=3)
+
+    np.testing.assert_array_equal(found.route_values[:, 0], [np.nan, 4, 2])
+    np.testing.assert_array_equal(found.route_values[:, 1], [0, 0, 0])
+    np.testing.assert_array_equal(found.ranks, [[4, 3], [2, 2], [3, 1]])
+
+
 def test_retrieve_everything_blocked_gives_no_candidate():
     found = retrieve_by([[1, 2]], blocked=[[True, True]])
 
