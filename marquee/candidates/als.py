@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
@@ -116,12 +117,12 @@ class ImplicitAls:
         confidence = (1 + self.confidence) * self.value_weights.weigh(histories.value).astype(np.float64)
         # C - I: never below zero, where the left side might have no solution.
         surplus, wanted = recency * np.maximum(confidence - 1, 0), recency * confidence
-        for query in range(len(histories)):  # one at a time: all left sides together are queries × factors²
-            span = slice(histories.offsets[query], histories.offsets[query + 1])
-            chosen = self.item_factors.take(histories.item_index[span], axis=0).astype(np.float64)
-            left = self._shared + (chosen * surplus[span, np.newaxis]).T @ chosen
-            right = wanted[span] @ chosen
-            vectors[query] = _solution(left, right)
+        # One at a time: all left sides together are queries × factors².
+        for query, (start, end) in enumerate(pairwise(histories.offsets.tolist())):
+            chosen = self.item_factors.take(histories.item_index[start:end], axis=0).astype(np.float64)
+            left = (chosen * surplus[start:end, np.newaxis]).T @ chosen
+            left += self._shared
+            vectors[query] = _solution(left, wanted[start:end] @ chosen)
         return vectors
 
     def score(self, histories: Histories) -> NDArray[np.float32]:

@@ -115,9 +115,11 @@ class Content:
         # Dense: a profile has most of the terms that count.
         profiles = history.times(self.features)
         length = np.sqrt(np.square(profiles, dtype=np.float64).sum(axis=1, keepdims=True))
-        profiles = (profiles / np.where(length > 0, length, 1)).astype(np.float32)
-        likeness = (self._rows @ profiles.T).T
-        return np.asarray(likeness + self._offset, np.float32)
+        length[length == 0] = 1
+        profiles /= length
+        scores = (self._rows @ profiles.T).T
+        scores += self._offset
+        return scores
 
     def similar(self, item_index: int) -> NDArray[np.float32]:
         """Cosine of the terms; `-inf` for itself and to or from a movie without terms."""

@@ -42,15 +42,13 @@ def history_matrix(
         weights: of the values; None where they do not count.
         columns: `(n_items,)` the column of each item, -1 for one without; None: item by item.
     """
-    histories = histories.recent(half_life_events)
-    weight = histories.recency_weights(half_life_events)
-    if weights is not None:
-        weight = weight * weights.weigh(histories.value)
-    # As narrow as the indexes: of two widths scipy would widen the whole of what this is multiplied with.
-    column, offsets = histories.item_index, histories.offsets.astype(np.int32)
+    recent = histories.recent(half_life_events)
+    weight, column, offsets = recent.recency_weights(half_life_events), recent.item_index, recent.offsets
+    if weights is not None and weights.strength > 0:
+        weight = weight * weights.weigh(recent.value)
     if columns is not None:
-        column = columns[column]
-        known = column >= 0
-        weight, column = weight[known], column[known]
-        offsets = np.append(np.int32(0), np.cumsum(known, dtype=np.int32))[offsets]
-    return SparseRows(weight, column, offsets, (len(histories), n_columns))
+        column = columns.take(column)
+        known = np.flatnonzero(column >= 0)
+        weight, column, offsets = weight.take(known), column.take(known), known.searchsorted(offsets)
+    # As narrow as the indexes: of two widths scipy would widen the whole of what this is multiplied with.
+    return SparseRows(weight, column, offsets.astype(np.int32), (len(recent), n_columns))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -74,7 +75,7 @@ class Sequential:
         counts.data /= np.repeat(leaving, np.diff(counts.indptr)).astype(np.float32)
         return cls(_strongest(counts, config.neighbours), config.half_life_events)
 
-    @property
+    @cached_property
     def _items(self) -> ItemLikeness:
         return ItemLikeness(self.transitions, self.half_life_events)
 

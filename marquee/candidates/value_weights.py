@@ -34,7 +34,8 @@ class ValueWeights:
         if self.strength == 0:
             return np.ones(len(value), np.float32)
         weight = 1 + self.strength * (value - np.float32(self.mean)) / np.float32(self.spread)
-        return np.where(np.isfinite(value), np.clip(weight, LEAST, MOST), 1).astype(np.float32)
+        weight = np.minimum(np.maximum(weight, LEAST), MOST)
+        return np.where(np.isfinite(value), weight, np.float32(1))
 
     def to_array(self) -> NDArray[np.float64]:
         """As one array `(3,)` for a bundle."""

@@ -5,8 +5,9 @@ apart, which is what keeps the three alike.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Final, Self
 
 import numpy as np
@@ -30,6 +31,11 @@ class Histories:
     item_index: NDArray[np.int32]
     timestamp_us: NDArray[np.int64]
     value: NDArray[np.float32]
+    # By half-life; several routes ask for the same.
+    _recent: dict[float, Self] = field(default_factory=dict, init=False, repr=False)
+    _recency_weights: dict[float | None, NDArray[np.float32]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @classmethod
     def of_rows(cls, interactions: Interactions, rows: Sequence[NDArray[np.integer]]) -> Self:
@@ -55,7 +61,7 @@ class Histories:
     @cached_property
     def row(self) -> NDArray[np.int64]:
         """The history that each event belongs to, `(n_events,) int64`."""
-        return np.repeat(np.arange(len(self)), self.lengths)
+        return np.arange(len(self)).repeat(self.lengths)
 
     @cached_property
     def last_us(self) -> NDArray[np.int64]:
@@ -71,16 +77,11 @@ class Histories:
 
         Zero for the last event and for all that share its timestamp.
         """
-        # A group is a run of events of one history and one timestamp; ages count from its end.
-        if not len(self.row):
-            return np.empty(0, np.int64)
-        row, time = self.row, self.timestamp_us
-        ends_group = np.ones(len(row), bool)
-        ends_group[:-1] = (row[1:] != row[:-1]) | (time[1:] != time[:-1])
-        end = np.flatnonzero(ends_group) + 1
-        length = end.copy()
-        length[1:] -= end[:-1]
-        return np.asarray(self.offsets[1:].take(row) - np.repeat(end, length), np.int64)
+        since = np.empty(len(self.timestamp_us), np.int64)
+        for start, end in pairwise(self.offsets.tolist()):
+            time = self.timestamp_us[start:end]
+            since[start:end] = len(time) - time.searchsorted(time, side="right")
+        return since
 
     def recency_weights(self, half_life_events: float | None) -> NDArray[np.float32]:
         """Weight of each event, `(n_events,) float32`: 0.5 ** (events since ÷ half-life).
@@ -88,46 +89,39 @@ class Histories:
         0 where that is below `LEAST_RECENCY`: with ten half-lives behind it an event has no say, and all
         such events together would have a thousandth. All ones where the half-life is None.
         """
-        if half_life_events not in self._recency_weights:  # several routes ask for the same
+        weights = self._recency_weights.get(half_life_events)
+        if weights is None:
+            n_events = len(self.item_index)
             if half_life_events is None:
-                weights = np.ones(len(self.row), np.float32)
+                weights = np.ones(n_events, np.float32)
             else:
-                weights = np.power(0.5, self.events_since / half_life_events).astype(np.float32)
-                weights[weights < LEAST_RECENCY] = 0
+                weights = _fading(half_life_events, n_events.bit_length()).take(self.events_since)
             weights.flags.writeable = False
             self._recency_weights[half_life_events] = weights
-        return self._recency_weights[half_life_events]
+        return weights
 
     def recent(self, half_life_events: float | None) -> Self:
         """The same histories with only the events that have a recency weight; None: with all."""
         if half_life_events is None:
             return self
-        if half_life_events not in self._recent:
+        recent = self._recent.get(half_life_events)
+        if recent is None:
             weights = self.recency_weights(half_life_events)
+            if weights.all():
+                return self  # not remembered: what refers to itself outlives its request
             counts = weights > 0
-            if counts.all():
-                self._recent[half_life_events] = self
-            else:
-                recent = self.kept(counts)
-                recent._recency_weights[half_life_events] = weights[counts]
-                self._recent[half_life_events] = recent
-        return self._recent[half_life_events]
-
-    @cached_property
-    def _recent(self) -> dict[float, Self]:
-        return {}
-
-    @cached_property
-    def _recency_weights(self) -> dict[float | None, NDArray[np.float32]]:
-        return {}
+            recent = self._recent[half_life_events] = self.kept(counts)
+            recent._recency_weights[half_life_events] = weights[counts]
+        return recent
 
     def kept(self, events: NDArray[np.bool_]) -> Self:
         """The same histories with only some of their events, of a mask `(n_events,)`."""
+        (places,) = events.nonzero()
         return type(self)(
-            offsets=np.append(0, np.cumsum(events)).take(self.offsets),
-            item_index=self.item_index[events],
-            timestamp_us=self.timestamp_us[events],
-            value=self.value[events],
+            offsets=places.searchsorted(self.offsets),
+            item_index=self.item_index.take(places),
+            timestamp_us=self.timestamp_us.take(places),
+            value=self.value.take(places),
         )
 
     def take(self, rows: NDArray[np.integer]) -> Self:
@@ -141,6 +135,28 @@ class Histories:
             timestamp_us=self.timestamp_us[flat],
             value=self.value[flat],
         )
+
+    def block(self, rows: slice) -> Self:
+        """The histories of a slice with both bounds; its events are not copied."""
+        offsets = self.offsets[rows.start : rows.stop + 1]
+        events = slice(offsets[0], offsets[-1])
+        return type(self)(
+            offsets=offsets - offsets[0],
+            item_index=self.item_index[events],
+            timestamp_us=self.timestamp_us[events],
+            value=self.value[events],
+        )
+
+
+@lru_cache(maxsize=64)
+def _fading(half_life_events: float, n_bits: int) -> NDArray[np.float32]:
+    """Recency weights by the number of events since, `(2 ** n_bits,) float32`.
+
+    A table, since the same few powers are asked for by every request.
+    """
+    weights = np.power(0.5, np.arange(2**n_bits) / half_life_events).astype(np.float32)
+    weights[weights < LEAST_RECENCY] = 0
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +183,12 @@ class Queries:
         )
 
     def block(self, rows: slice) -> Self:
-        """The queries of a slice with both bounds."""
-        return self.take(np.arange(rows.start, rows.stop))
+        """The queries of a slice with both bounds; what they share with these is not copied."""
+        if (rows.start, rows.stop) == (0, len(self)):
+            return self  # and what was found out of its histories with it
+        return type(self)(
+            self.user_index[rows], self.time_us[rows], self.histories.block(rows), self.user_state[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False)

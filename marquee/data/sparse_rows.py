@@ -29,7 +29,7 @@ def rows_of(matrix: sp.csr_array, rows: NDArray[np.int32]) -> "SparseRows":
     width = matrix.indptr.dtype
     starts = matrix.indptr.take(rows)
     indptr = np.zeros(len(rows) + 1, width)
-    np.cumsum(matrix.indptr.take(rows + 1) - starts, out=indptr[1:])
+    (matrix.indptr.take(rows + 1) - starts).cumsum(out=indptr[1:])
     data, indices = np.empty(indptr[-1], matrix.dtype), np.empty(indptr[-1], width)
     chosen = rows.astype(width, copy=False)
     _sparsetools.csr_row_index(len(rows), chosen, matrix.indptr, matrix.indices, matrix.data, indices, data)
@@ -84,12 +84,14 @@ class SparseRows:
         Raises:
             ValueError: as `@`.
         """
-        self._require_rows(matrix.shape[0])
-        product = np.empty((self.shape[0], matrix.shape[1]), matrix.dtype)
+        n_rows, n_columns = matrix.shape
+        self._require_rows(n_rows)
+        product = np.zeros((self.shape[0], n_columns), matrix.dtype)
         # Dense: of a history's sums few are zero, and scipy's way counts them before it adds.
         for row, (start, end) in enumerate(pairwise(self.indptr.tolist())):
             chosen = rows_of(matrix, self.indices[start:end])
-            product[row] = chosen.transposed_times(self.data[start:end, np.newaxis])[:, 0]
+            own = (chosen.indptr, chosen.indices, chosen.data, self.data[start:end])
+            _sparsetools.csc_matvec(n_columns, end - start, *own, product[row])
         return product
 
     def _require_rows(self, n_rows: int) -> None:

@@ -17,7 +17,7 @@ from marquee.data.sparse_rows import SparseRows
 from marquee.data.splits import CONSUMPTION_TYPES
 from marquee.ranking.ratings_learn import Learned, Ratings, RatingsConfig, learn
 from marquee.ranking.ratings_tastes import Tastes
-from marquee.ranking.ratings_vectors import Design, Evidence, Floats, Prior, Vectors
+from marquee.ranking.ratings_vectors import Floats, HalfDesign, Prior, Vectors
 
 _RATING = schema.INTERACTION_TYPES.index("rating")
 _CHOICES = [schema.INTERACTION_TYPES.index(kind) for kind in CONSUMPTION_TYPES]
@@ -81,23 +81,24 @@ class RatingModel:
         user, item = self.fold_in(histories).take(row, axis=0), self.items.mean.take(item_index, axis=0)
         latent = np.einsum("pk,pk->p", user[:, :-1], item[:, :-1])
         stars = self.mean + latent + user[:, -1] + item[:, -1]
-        return np.asarray(np.clip(stars, self.low, self.high), np.float32)
+        return np.asarray(np.minimum(np.maximum(stars, self.low), self.high), np.float32)
 
     def fold_in(self, histories: Histories) -> Floats:
         """Users' latent vectors and biases, `(n_queries, factors + 1)`, of events in any order."""
-        shape = (len(histories), len(self.items.mean))
-        chosen = _history_array(histories, np.ones(len(histories.item_index)), shape)
         value = histories.value.astype(np.float64)
         is_rating = np.isfinite(value) & (value > self.rated_above)
-        rated = _history_array(histories, is_rating.astype(np.float64), shape)
-        residual = _history_array(histories, np.where(is_rating, value - self.mean, 0), shape)
+        events = (histories.item_index, histories.offsets.astype(np.int32))
+        shape = (len(histories), len(self.items.mean))
+        chosen = SparseRows(np.ones(len(value)), *events, shape)
+        rated = SparseRows(is_rating.astype(np.float64), *events, shape)
+        residual = SparseRows(np.where(is_rating, value - self.mean, 0), *events, shape)
         expected = self.user_prior.means(self.tastes.of_users(chosen))
-        evidence = Evidence.of(rated, residual, self._design)
+        evidence = self._design.evidence(rated, residual)
         return evidence.solve_mean(expected, self.user_prior.precision, self.noise)
 
     @cached_property
-    def _design(self) -> Design:
-        return self.items.design()
+    def _design(self) -> HalfDesign:
+        return HalfDesign.of(self.items.design())
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The fitted state; `from_arrays` of it is an equal model."""
@@ -168,10 +169,6 @@ def _pairs(
     if value is None:
         array.data[:] = 1  # a pair that occurs twice was summed
     return array
-
-
-def _history_array(histories: Histories, value: Floats, shape: tuple[int, int]) -> SparseRows:
-    return SparseRows(value, histories.item_index, histories.offsets.astype(np.int32), shape)
 
 
 def _rounded(value: Floats) -> Floats:

@@ -57,14 +57,15 @@ class Tastes:
 
     def of_users(self, chosen: sp.csr_array | SparseRows) -> Floats:
         """Features of users by their choices, `(n_users, 1 + n_tastes)`; an empty row is of no taste."""
-        place = (chosen @ self._from_item) * _inverse_roots(chosen.indptr[1:] - chosen.indptr[:-1])[
-            :, np.newaxis
-        ]
-        return np.column_stack([np.ones(chosen.shape[0]), _within(place)])
+        number = chosen.indptr[1:] - chosen.indptr[:-1]
+        place = (chosen @ self._from_item) * _inverse_roots(number)[:, np.newaxis]
+        features = np.ones((place.shape[0], 1 + place.shape[1]))
+        features[:, 1:] = _within(place)
+        return features
 
 
 def _within(place: Floats) -> Floats:
-    return np.clip(place, -FARTHEST, FARTHEST)
+    return np.minimum(np.maximum(place, -FARTHEST), FARTHEST)
 
 
 def _divided(number: NDArray[np.generic]) -> sp.dia_array:
@@ -72,7 +73,7 @@ def _divided(number: NDArray[np.generic]) -> sp.dia_array:
 
 
 def _inverse_roots(number: NDArray[np.generic]) -> Floats:
-    return np.asarray(1 / np.sqrt(np.maximum(number.astype(np.float64), 1)), np.float64)
+    return np.asarray(1 / np.sqrt(np.maximum(number, 1.0)), np.float64)
 
 
 def _directions(scaled: sp.csr_array, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:

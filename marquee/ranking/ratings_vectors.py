@@ -59,6 +59,33 @@ class Design:
 
 
 @dataclass(frozen=True, eq=False)
+class HalfDesign:
+    """A design to be asked with a few ratings: a moment is symmetric, so that its half says all of it.
+
+    Of the model, moments are most of what a request reads.
+    """
+
+    mean: Floats  # (n, k + 2)
+    half: Floats  # (n, (k + 2)(k + 3) ÷ 2) upper triangles of the moments, row by row
+    place: NDArray[np.int64]  # ((k + 2)²,) where each number of a moment is in its half
+
+    @classmethod
+    def of(cls, design: Design) -> Self:
+        """Of a whole one."""
+        width = design.mean.shape[1]
+        upper = np.flatnonzero(np.triu(np.ones((width, width))))
+        place = np.zeros((width, width), np.int64)
+        place.flat[upper] = np.arange(len(upper))
+        half = design.moment.take(upper, axis=1)  # by index it would lie column by column
+        return cls(design.mean, half, np.maximum(place, place.T).ravel())
+
+    def evidence(self, rated: Sparse, residual: Sparse) -> "Evidence":
+        """As `Evidence.of` the whole design, to the bit."""
+        moment = np.asarray(rated @ self.half).take(self.place, axis=1)
+        return Evidence(moment, np.asarray(residual @ self.mean))
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What a side's ratings say, summed over the rated: enough to solve for its vectors."""
 

@@ -89,6 +89,35 @@ def test_take_gives_the_histories_in_the_order_asked_for(case):
     assert taken.timestamp_us.tolist() == [time * 1_000_000 for row in wanted for time in rows[row]]
 
 
+@given(st.lists(times, max_size=5), st.integers(0, 5), st.integers(0, 5))
+def test_block_is_what_take_gives_of_its_rows(rows, start, n):
+    asked = queries(*([(number, time) for time in row] for number, row in enumerate(rows)))
+    stop = min(start + n, len(rows))
+    start = min(start, stop)
+
+    block, taken = asked.block(slice(start, stop)), asked.take(np.arange(start, stop))
+
+    for name in ("user_index", "time_us", "user_state"):
+        np.testing.assert_array_equal(getattr(block, name), getattr(taken, name))
+    for name in ("offsets", "item_index", "timestamp_us", "value"):
+        np.testing.assert_array_equal(getattr(block.histories, name), getattr(taken.histories, name))
+
+
+def test_block_of_all_queries_remembers_what_was_found_out_of_them():
+    asked = queries([(0, 1), (1, 2)], [(2, 3)])
+
+    assert asked.block(slice(0, 2)) is asked
+
+
+@given(st.lists(times, max_size=5), st.sampled_from([0.1, 1.0, 3.0, 1e9]))
+def test_recency_weights_are_alike_alone_and_among_others(rows, half_life):
+    asked = histories(*([(0, time) for time in row] for row in rows))
+
+    alone = [asked.take(np.array([row])).recency_weights(half_life) for row in range(len(rows))]
+
+    assert asked.recency_weights(half_life).tolist() == [weight for each in alone for weight in each]
+
+
 def test_take_of_labelled_queries_keeps_question_and_answer_together():
     asked = labelled(queries([(0, 1)], [(1, 2), (2, 3)], users=[7, 8]), [5], [6, 4])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from marquee.ranking.ratings_vectors import Evidence, Prior, Vectors
+from marquee.ranking.ratings_vectors import Evidence, HalfDesign, Prior, Vectors
 
 ONE = Vectors(np.array([[2.0, 0.5]]), np.zeros((1, 2, 2)))  # w = 2, c = 0.5, both certain
 
@@ -66,6 +66,27 @@ def test_solve_mean_is_the_mean_of_solve():
     prior = rng.normal(size=(5, 4)), 3 * np.eye(4), 0.7
 
     np.testing.assert_allclose(evidence.solve_mean(*prior), evidence.solve(*prior).mean)
+
+
+def test_half_of_a_design_is_the_upper_triangles():
+    half = HalfDesign.of(ONE.design())
+
+    assert half.half.tolist() == [[4, 2, 1, 1, 0.5, 0.25]]
+    assert half.place.reshape(3, 3).tolist() == [[0, 1, 2], [1, 3, 4], [2, 4, 5]]
+    assert half.half.flags.c_contiguous  # or each product would copy it
+
+
+def test_evidence_of_half_a_design_is_that_of_the_whole():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(6, 4, 4))
+    design = Vectors(rng.normal(size=(6, 4)), factor @ factor.transpose(0, 2, 1)).design()
+    rated = sp.csr_array((rng.random((5, 6)) < 0.5).astype(float))
+    residual = rated * rng.normal(size=(5, 6))
+
+    whole, half = Evidence.of(rated, residual, design), HalfDesign.of(design).evidence(rated, residual)
+
+    np.testing.assert_array_equal(half.moment, whole.moment)
+    np.testing.assert_array_equal(half.product, whole.product)
 
 
 def test_means_are_linear_in_features():
