@@ -44,8 +44,7 @@ class Seen(NamedTuple):
     """The items of their history that the model has."""
 
 
-@dataclass(frozen=True, eq=False)
-class Ask:
+class Ask(NamedTuple):  # as most that is made for each list: a frozen dataclass sets field after field
     """A request in the model's terms."""
 
     query: Queries | Seen
@@ -67,7 +66,7 @@ class Ask:
         return Seen(int(query.time_us[0]), query.histories.item_index)
 
 
-class ShownItem(NamedTuple):  # a list makes a dozen, and a frozen dataclass sets field after field
+class ShownItem(NamedTuple):
     """One item of a list, best first."""
 
     item_id: str
@@ -87,8 +86,7 @@ class ShownItem(NamedTuple):  # a list makes a dozen, and a frozen dataclass set
     """Features with what they add, likewise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A finished list."""
 
     items: tuple[ShownItem, ...]
@@ -203,7 +201,7 @@ class AnsweringModel:
     def _similar(self, ask: Ask) -> Listed:
         item, hidden = ask.item_index, self._hidden(ask)
         if item == UNKNOWN_INDEX or (hidden is not None and hidden[item]):
-            return replace(self._popular(ask), is_fallback=True)
+            return self._popular(ask)._replace(is_fallback=True)
         top = None if self.recommender.similar_index else self._nearest(item).top(ask.n, hidden)
         if top is None:
             lists = self.recommender.similar(item, ask.n, restrictions=ask.restrictions)

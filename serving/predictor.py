@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Awaitable, Mapping
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from uuid import uuid4
 
 import orjson
 from kserve import InferRequest, InferResponse, Model
@@ -25,7 +25,7 @@ _USABLE_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 def request_id_of(headers: Mapping[str, str] | None) -> str:
     """The caller's id where it is usable, else a new one."""
-    return usable_id((headers or {}).get(REQUEST_ID)) or uuid4().hex
+    return usable_id((headers or {}).get(REQUEST_ID)) or token_hex(16)
 
 
 def usable_id(given: str | None) -> str | None:

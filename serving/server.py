@@ -21,6 +21,7 @@ from pydantic.json_schema import models_json_schema
 
 from marquee.errors import ConfigError
 from serving.edge import CLOSED_PATHS, Edge
+from serving.http import WholeAnswers
 from serving.predictor import MarqueeModel
 from serving.protocol import MAX_BODY_BYTES, PredictRequest, PredictResponse, Refusal
 from serving.tracing import Traced
@@ -103,6 +104,8 @@ def rest_server(
     rest.create_application()
     edge = Edge(app, model, is_fast=is_fast)
     rest.config.app = edge if model.spans is None else Traced(edge, model.spans, model.name)
+    rest.config.http = WholeAnswers
+    rest.config.proxy_headers = False  # nobody asks who asked
     app.openapi = lambda: described(app, model.name)  # FastAPI's documented way
     return uvicorn.Server(rest.config)
 

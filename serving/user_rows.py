@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from marquee.errors import MarqueeError
 from serving.breaker import Breaker
@@ -34,8 +34,7 @@ class AskRow(Protocol):
         """End connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserState:
+class UserState(NamedTuple):
     """What is known of the user at the request."""
 
     values: Mapping[str, Any]

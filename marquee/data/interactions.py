@@ -34,7 +34,11 @@ class Vocabulary:
         return cls(series.cast(pl.String).drop_nulls().unique().sort().rename("id"))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
+        return len(self.ids)  # through several layers of polars, and each list asks it a few times
 
     @cached_property
     def _index_by_id(self) -> dict[str, int]:

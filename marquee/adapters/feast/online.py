@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -34,8 +34,7 @@ WRITE_BYTES: Final = 8_000_000
 """As much of a table, since a history has up to a thousand events."""
 
 
-@dataclass(frozen=True)
-class UserRow:
+class UserRow(NamedTuple):
     """What the online store knows of one user; a missing or expired view is all null."""
 
     user_id: str
