@@ -107,7 +107,7 @@ class Histories:
         recent = self._recent.get(half_life_events)
         if recent is None:
             weights = self.recency_weights(half_life_events)
-            if weights.all():
+            if np.count_nonzero(weights) == len(weights):
                 return self  # not remembered: what refers to itself outlives its request
             counts = weights > 0
             recent = self._recent[half_life_events] = self.kept(counts)

@@ -1,8 +1,8 @@
 """The reason for each item of a list, found by leaving out what it might be and scoring again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,7 @@ class ExplainConfig(BaseModel):
 DEFAULTS: Final = ExplainConfig()
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):  # a list makes a dozen
     """Why an item is in a list.
 
     Had the user not chosen `items`, its score would be lower by `drop`. A reason that holds for
@@ -143,7 +142,7 @@ def _explained(asked: _Asked, config: ExplainConfig) -> list[Reason]:
     groups = strongest_groups(contributions, names)
     reasons = [found.get(place, Reason(group)) for place, group in enumerate(groups)]
     return [
-        replace(reason, contributions=_strongest(row, names, config.contributions))
+        reason._replace(contributions=_strongest(row, names, config.contributions))
         for reason, row in zip(reasons, contributions, strict=True)
     ]
 

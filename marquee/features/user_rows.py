@@ -117,7 +117,7 @@ def _known_events(
     """Histories of the events whose item the model has: as a rule, of all."""
     histories = Histories(offsets, item_index, timestamp_us, value)
     known = item_index != UNKNOWN_INDEX
-    return histories if known.all() else histories.kept(known)
+    return histories if np.count_nonzero(known) == len(known) else histories.kept(known)
 
 
 def read_queries(moments: LabelledMoments, events: Interactions, state: StateReader) -> LabelledQueries:

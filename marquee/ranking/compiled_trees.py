@@ -62,8 +62,14 @@ class CompiledTrees:
         columns = np.empty((self.n_features, n_padded), np.float32)
         columns[:, :n], columns[:, n:] = features.T, 0
         scores = np.zeros(n_padded, np.float64)
-        self._call(columns.ctypes.data, n_padded, scores.ctypes.data)
+        self._call(_address(columns), n_padded, _address(scores))
         return scores[:n]
+
+
+def _address(array: NDArray[Any]) -> int:
+    """Where its numbers begin: `array.ctypes` says the same through objects of its own."""
+    place: int = array.__array_interface__["data"][0]
+    return place
 
 
 def probes(trees: Trees, *, seed: int = 0) -> NDArray[np.float32]:
