@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from marquee import schema
 from marquee.data.histories import Histories, LabelledMoments, LabelledQueries, Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Interactions, Vocabulary
+from marquee.errors import FeatureStoreError
 from marquee.features.given_history import activity_after
 from marquee.features.reader import StateReader
 
@@ -72,6 +73,9 @@ def query_of(
         time_us: the moment of the request, UTC microseconds.
         items: of the model; events of other items are left out of the history.
         user_index: who asks.
+
+    Raises:
+        FeatureStoreError: the row's lists of items, times and values are not equally long.
     """
     ids = values.get(schema.USER_HISTORY_ITEMS) or ()
     return Queries(
@@ -114,7 +118,16 @@ def _known_events(
     timestamp_us: NDArray[np.int64],
     value: NDArray[np.float32],
 ) -> Histories:
-    """Histories of the events whose item the model has: as a rule, of all."""
+    """Histories of the events whose item the model has: as a rule, of all.
+
+    Raises:
+        FeatureStoreError: there are more items than times or values, or fewer.
+    """
+    if not len(item_index) == len(timestamp_us) == len(value):
+        raise FeatureStoreError(
+            f"a history of {len(item_index)} items has {len(timestamp_us)} times and {len(value)} values.",
+            remedy="Build and materialise the view user_activity again: `marquee features build`.",
+        )
     histories = Histories(offsets, item_index, timestamp_us, value)
     known = item_index != UNKNOWN_INDEX
     return histories if np.count_nonzero(known) == len(known) else histories.kept(known)

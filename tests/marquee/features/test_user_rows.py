@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from marquee import schema
 from marquee.data.histories import LabelledMoments, Queries
 from marquee.data.interactions import UNKNOWN_INDEX, Ragged, Vocabulary
+from marquee.errors import FeatureStoreError
 from marquee.features.memory_reader import MemoryReader
 from marquee.features.reader import USER_COLUMNS
 from marquee.features.user_rows import COUNTS, queries_of, query_after, query_of, read_queries
@@ -103,6 +104,15 @@ rows_of_users = st.lists(
     st.builds(lambda history, facts: row(*history, **facts), histories, st.fixed_dictionaries(numbers)),
     max_size=5,
 )
+
+
+@pytest.mark.parametrize("name", [schema.USER_HISTORY_TIMES, schema.USER_HISTORY_VALUES])
+def test_torn_row_is_an_error_that_says_how_long_its_lists_are(name):
+    torn = row(("a", 1, 5.0), ("b", 2, 4.0))
+    torn[name] = torn[name] * 2  # type: ignore[operator]
+
+    with pytest.raises(FeatureStoreError, match=r"of 2 items has [24] times and [24] values"):
+        query_of(torn, time_us=NOW_US, items=ITEMS)
 
 
 @given(rows_of_users)
