@@ -127,7 +127,7 @@ def recall_by_depth(asked: Questions, *, union: str) -> dict[str, dict[str, floa
     for rows in recommender.blocks(queries):
         block = asked.labelled.block(rows)
         candidates = recommender.candidates(block.queries)
-        best_rank = candidates.route_values[:, 2::3].min(axis=1)
+        best_rank = candidates.ranks.min(axis=1)
         recommender.fill(made, rows, candidates, (1 / best_rank).astype(np.float32))
         is_found = block.targets.holds(candidates.row, candidates.item_index)
         n_found = np.bincount(candidates.row, is_found, minlength=len(block))

@@ -65,7 +65,7 @@ class Answer:
     candidates: Candidates  # of the one query
     listed: NDArray[np.int64]  # (n_listed,) which of the candidates are in the list, best first
 
-    @property
+    @cached_property
     def item_index(self) -> NDArray[np.int32]:
         """The listed items without padding, `(n_listed,)`."""
         return self.candidates.item_index[self.listed]
@@ -74,6 +74,12 @@ class Answer:
     def ranks(self) -> NDArray[np.float32]:
         """Rank of each listed item by each route, `(n_listed, n_routes)`."""
         return self.candidates.ranks[self.listed]
+
+    @cached_property
+    def best_route(self) -> list[int]:
+        """Which route ranked each listed item best, of equals the first."""
+        best: list[int] = self.ranks.argmin(axis=1).tolist()
+        return best
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,13 +89,17 @@ class Instance(_Strict):
     maturity_limit: int | None = Field(default=None, ge=0, le=OLDEST_LIMIT)
     """Years; the stricter of this and the profile's holds."""
     # Made anew each time: pydantic would make a deep copy of a list or dict that is the default.
-    exclude: Annotated[list[Id], Field(default_factory=list, max_length=MAX_IDS)]
+    exclude: Annotated[
+        list[Id], Field(default_factory=list, max_length=MAX_IDS, json_schema_extra={"default": []})
+    ]
     """Item ids that are not wanted."""
     explain: bool = False
     """Look for reasons by leaving things out and scoring again, which takes longer."""
     timings: bool = False
     """Say in the answer how long each stage took."""
-    variants: Annotated[dict[Label, Label], Field(default_factory=dict, max_length=16)]
+    variants: Annotated[
+        dict[Label, Label], Field(default_factory=dict, max_length=16, json_schema_extra={"default": {}})
+    ]
     """Experiment to variant, for tests by hand: such an answer is marked and does not count."""
 
     @model_validator(mode="after")

@@ -92,6 +92,12 @@ class SparseRows(NamedTuple):  # a list makes ten: a frozen dataclass sets field
             _sparsetools.csc_matvec(n_columns, end - start, *own, product[row])
         return product
 
+    def parted(self, n: int) -> tuple["SparseRows", "SparseRows"]:
+        """The first `n` rows and the others, for products; their entries stay where they are."""
+        n_rows, n_columns = self.shape
+        first = SparseRows(self.data, self.indices, self.indptr[: n + 1], (n, n_columns))
+        return first, SparseRows(self.data, self.indices, self.indptr[n:], (n_rows - n, n_columns))
+
     def _require_rows(self, n_rows: int) -> None:
         """The kernels would read beyond the end of a shorter matrix."""
         if n_rows != self.shape[1]:

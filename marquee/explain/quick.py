@@ -17,7 +17,7 @@ from marquee.recommend import Answer, Recommender
 def best_routes(recommender: Recommender, answer: Answer) -> list[str]:
     """For each item of the list the name of the route that ranked it best, of equals the first."""
     names = list(recommender.routes)
-    return [names[at] for at in answer.ranks.argmin(axis=1).tolist()]
+    return [names[at] for at in answer.best_route]
 
 
 def quick_reasons(
@@ -54,7 +54,7 @@ def quick_reasons(
     bases = [basis_of_route(name) or personal for name in recommender.routes]
     return [
         Reason(bases[at]) if item == UNKNOWN_INDEX else Reason(Basis.WATCHED, (item,))
-        for item, at in zip(watched, answer.ranks.argmin(axis=1).tolist(), strict=True)
+        for item, at in zip(watched, answer.best_route, strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marquee import schema
 from marquee.data.histories import Histories, Queries
-from marquee.data.sparse_rows import SparseRows, rows_of
+from marquee.data.sparse_rows import rows_of
 from marquee.features.context import DAY_US, Calendar
 from marquee.features.movie_states import MovieStates
 from marquee.features.profiles import MovieProfiles
@@ -139,17 +139,9 @@ def _affinities(
         items = np.concatenate([histories.item_index[events], item_index[pairs]])
         genres, people = movies.wide_genres.take(items, axis=0), rows_of(movies.wide_people, items)
         found[:2, pairs] = weights[:, events] @ genres[:n] @ genres[n:].T
-        watched, asked = _parted(people, n)
+        watched, asked = people.parted(n)
         found[2, pairs] = (asked @ watched.transposed_times(weights[0, events, np.newaxis]))[:, 0]
     return found
-
-
-def _parted(rows: SparseRows, n: int) -> tuple[SparseRows, SparseRows]:
-    """The first `n` rows and the others; their entries stay where they are."""
-    n_rows, n_columns = rows.shape
-    first = SparseRows(rows.data, rows.indices, rows.indptr[: n + 1], (n, n_columns))
-    others = SparseRows(rows.data, rows.indices, rows.indptr[n:], (n_rows - n, n_columns))
-    return first, others
 
 
 def _of_queries(row: NDArray[np.integer], n_queries: int) -> list[tuple[int, slice | NDArray[np.int64]]]:

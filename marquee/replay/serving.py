@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,8 +22,6 @@ from marquee.replay.timeline import Span
 from marquee.replay.world import World
 
 T = TypeVar("T")
-_RANKS: Final = slice(2, None, 3)
-"""Where `Candidates.route_values` has the routes' ranks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +175,7 @@ def _routes(asked: Questions, items: NDArray[np.int32]) -> list[list[str]]:
     found: list[list[str]] = []
     for rows in recommender.blocks(queries):
         candidates = recommender.candidates(queries.block(rows))
-        best = candidates.route_values[:, _RANKS].argmin(axis=1)
+        best = candidates.ranks.argmin(axis=1)
         for query in range(rows.stop - rows.start):
             own = slice(int(candidates.offsets[query]), int(candidates.offsets[query + 1]))
             listed = items[rows.start + query]

@@ -84,6 +84,20 @@ def test_rows_of_a_matrix_are_scipys_in_the_order_asked_for(
     assert chosen.indices.dtype == chosen.indptr.dtype == width
 
 
+@given(n_rows=sizes, n_inner=sizes, n=sizes, seed=st.integers(0, 99))
+def test_parts_have_the_products_of_their_rows(n_rows: int, n_inner: int, n: int, seed: int):
+    n_first = seed % (n_rows + 1)
+    whole = drawn(n_rows, n_inner, seed, np.float64)
+    right = np.random.default_rng(seed).normal(size=(n_inner, n))
+    below = np.random.default_rng(seed).normal(size=(n_rows, n))
+
+    first, others = as_rows(whole).parted(n_first)
+
+    np.testing.assert_array_equal(np.vstack([first @ right, others @ right]), whole @ right)
+    for part, rows in ((first, slice(0, n_first)), (others, slice(n_first, n_rows))):
+        np.testing.assert_array_equal(part.transposed_times(below[rows]), whole[rows].T @ below[rows])
+
+
 def test_row_that_a_matrix_lacks_is_refused_and_not_read_beyond():
     with pytest.raises(IndexError):
         rows_of(drawn(3, 4, 1, np.float32), np.array([3], np.int32))
